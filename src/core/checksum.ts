@@ -1,0 +1,15 @@
+// The two checksums of every format here: CRC-32 (IEEE 802.3, as in zlib) against damage of single frames, SHA-256 where two things must be known to be the same.
+import { createHash } from 'node:crypto';
+import { crc32 as zlibCrc32 } from 'node:zlib';
+
+/** CRC-32 with the IEEE polynomial over several pieces, as if they stood in one. */
+export function crc32(...pieces: readonly Uint8Array[]): number {
+  let crc = 0;
+  for (const piece of pieces) crc = zlibCrc32(piece, crc);
+  return crc;
+}
+
+/** SHA-256 as 64 lower-case hex digits. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

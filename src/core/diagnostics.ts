@@ -1,0 +1,63 @@
+// What the engine tells while it runs, on channels of node:diagnostics_channel named `millrace:<event>`. Nothing is built when nobody listens.
+import { channel, type Channel } from 'node:diagnostics_channel';
+import type { BatchTime } from './time.ts';
+
+/** The payload of each channel; docs/observability.md says when each is published. */
+export interface DiagnosticEvents {
+  /** A driver has the directory and begins to recover. */
+  readonly 'recovery-started': { readonly app: string; readonly epoch: number };
+  /** What the crash before left behind. */
+  readonly 'recovery-found': RecoveryFound;
+  /** All batches that had to run again have. */
+  readonly 'recovery-completed': { readonly app: string; readonly epoch: number; readonly batchesRerun: number };
+  /** A block is durable. */
+  readonly 'block-added': { readonly app: string; readonly stream: string; readonly blockId: string; readonly recordCount: number; readonly lsn: number };
+  /** The plan of a batch is durable. */
+  readonly 'batch-planned': { readonly app: string; readonly batchTime: BatchTime; readonly recordCount: number };
+  /** A sink holds a partition. */
+  readonly 'partition-committed': { readonly app: string; readonly batchTime: BatchTime; readonly sink: string; readonly partitionId: number; readonly result: 'committed' | 'duplicate' };
+  /** The completion of a batch is durable. */
+  readonly 'batch-completed': { readonly app: string; readonly batchTime: BatchTime; readonly isRerun: boolean };
+  /** A checkpoint is about to be written. */
+  readonly 'checkpoint-started': { readonly app: string; readonly number: number; readonly batchTime: BatchTime };
+  /** A checkpoint is durable and anchored in the journal. */
+  readonly 'checkpoint-written': { readonly app: string; readonly number: number; readonly batchTime: BatchTime; readonly slots: number };
+}
+
+/** What recovery found of the driver before. */
+export interface RecoveryFound {
+  readonly app: string;
+  readonly epoch: number;
+  /** Whether the driver before stopped cleanly, or there was none. */
+  readonly isClean: boolean;
+  /** Whether the driver before died before it had recovered. */
+  readonly diedInRecovery: boolean;
+  /** Whether the driver before died inside a checkpoint: parts of one are there that no anchor names. */
+  readonly diedInCheckpoint: boolean;
+  /** Blocks that are in no plan. */
+  readonly blocksWaiting: number;
+  /** Batches that were planned and not completed, and how many rows of them the sinks hold. */
+  readonly batchesUnfinished: number;
+  readonly rowsOfUnfinished: number;
+  /** Batches that were completed and are in no checkpoint. */
+  readonly batchesToReplay: number;
+  /** Bytes of a torn write that were cut. */
+  readonly tornBytes: number;
+}
+
+/** The name of a channel without its prefix. */
+export type DiagnosticName = keyof DiagnosticEvents;
+
+const channels = new Map<DiagnosticName, Channel>();
+
+function channelOf(name: DiagnosticName): Channel {
+  const known = channels.get(name) ?? channel(`millrace:${name}`);
+  channels.set(name, known);
+  return known;
+}
+
+/** Publishes an event if anybody listens. */
+export function publish<N extends DiagnosticName>(name: N, event: () => DiagnosticEvents[N]): void {
+  const target = channelOf(name);
+  if (target.hasSubscribers) target.publish(event());
+}

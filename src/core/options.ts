@@ -1,0 +1,42 @@
+// Checks of options: an unknown name is an error, and so is a value outside its range. Each error says what was expected and what was found.
+import { UsageError } from './errors.ts';
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' && value !== null ? (Array.isArray(value) ? 'an array' : 'an object') : String(value);
+}
+
+/** An option of `owner` that does not hold what it must. */
+export function optionError(owner: string, name: string, rule: { readonly expected: string; readonly found: unknown }): UsageError {
+  return new UsageError('STREAM_OPTION', `Cannot use the option ${name} of ${owner} as it must be ${rule.expected}: found ${show(rule.found)}`);
+}
+
+/** Refuses names that are not among `known`. */
+export function refuseUnknownOptions(owner: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new UsageError('STREAM_OPTION', `Cannot use the option ${name} of ${owner} as it is unknown: known are ${known.join(', ')}`);
+    }
+  }
+}
+
+/** A whole number within a range, or the default when it is absent. */
+export function wholeOption(
+  owner: string,
+  name: string,
+  rule: { readonly value: number | undefined; readonly fallback: number; readonly min: number; readonly max?: number },
+): number {
+  const { value, fallback, min, max = Number.MAX_SAFE_INTEGER } = rule;
+  if (value === undefined) return fallback;
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw optionError(owner, name, { expected: `a whole number from ${min} to ${max}`, found: value });
+  }
+  return value;
+}
+
+/** A non-empty string without control characters. */
+export function textOption(owner: string, name: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '' || /\p{Cc}/u.test(value)) {
+    throw optionError(owner, name, { expected: 'a non-empty string without control characters', found: value });
+  }
+  return value;
+}

@@ -1,0 +1,58 @@
+// Files, with the operations that matter for crashes kept apart: what is written, what is synced, which names are durable.
+
+/** What a path is. */
+export interface FileInfo {
+  /** A file, a directory, or something else (a link, a socket, ...). */
+  readonly kind: 'file' | 'directory' | 'other';
+  /** Size in bytes. */
+  readonly size: number;
+  /** The number by which the file system knows it, as decimal digits. */
+  readonly inode: string;
+}
+
+/** An open file. */
+export interface FileHandle {
+  /**
+   * Writes the pieces one after another from `position` and returns how many bytes were taken, which may be fewer than asked for, without an error.
+   * Nothing is durable yet. Synchronous: it copies into the page cache.
+   */
+  write(pieces: readonly Uint8Array[], position: number): number;
+  /** Makes what was written durable, with the size (fdatasync). A failure says that nothing about un-synced data is known any more: never retry. */
+  sync(): Promise<void>;
+  /** Reads up to `length` bytes from `position`; fewer only at the end of the file. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /** Size in bytes. */
+  size(): Promise<number>;
+  /** Closes it; safe to call again. */
+  close(): Promise<void>;
+}
+
+/** A lock that ends with its process. */
+export interface FileLock {
+  /** Gives it up; safe to call again. */
+  release(): Promise<void>;
+}
+
+/** A file system. Errors carry the errno name in `code`, as in Node. */
+export interface FileSystem {
+  /** Opens a file: `read` an existing one for reading and syncing, `create` a new one for writing (EEXIST if the name is taken). */
+  open(path: string, mode: 'read' | 'create'): Promise<FileHandle>;
+  /** What `path` is; undefined if there is nothing. Does not follow links. */
+  stat(path: string): Promise<FileInfo | undefined>;
+  /** The names in a directory, sorted. */
+  list(directory: string): Promise<readonly string[]>;
+  /** Makes one directory, mode 0700; nothing happens if it is there. The name is durable after its parent was synced. */
+  makeDirectory(path: string): Promise<void>;
+  /** Replaces `to` by `from` atomically; durable after the directory was synced. */
+  rename(from: string, to: string): Promise<void>;
+  /** Gives the file at `from` a second name; EEXIST if `to` is taken. Durable after the directory was synced. */
+  link(from: string, to: string): Promise<void>;
+  /** Removes a file's name; nothing happens if it is not there. */
+  remove(path: string): Promise<void>;
+  /** Removes a directory with all that is in it; nothing happens if it is not there. */
+  removeTree(path: string): Promise<void>;
+  /** Makes the names in a directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Takes the lock that belongs to a directory, or returns undefined if another holder has it. The system frees it when the process dies. */
+  lock(directory: string): Promise<FileLock | undefined>;
+}

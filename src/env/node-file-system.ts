@@ -1,0 +1,109 @@
+// The real file system. Writes are synchronous (a copy into the page cache, measured faster than a trip through the thread pool); syncs are not.
+import { createHash } from 'node:crypto';
+import { constants, writevSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import type { FileHandle, FileInfo, FileLock, FileSystem } from './file-system.ts';
+
+function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
+}
+
+function createNodeFileHandle(handle: fs.FileHandle): FileHandle {
+  let closing: Promise<void> | undefined;
+  return {
+    write: (pieces, position) => writevSync(handle.fd, pieces, position),
+    sync: () => handle.datasync(),
+    async read(position, length) {
+      const buffer = Buffer.allocUnsafe(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    },
+    async size() {
+      return (await handle.stat()).size;
+    },
+    close() {
+      closing ??= handle.close();
+      return closing;
+    },
+  };
+}
+
+async function statOf(path: string): Promise<FileInfo | undefined> {
+  try {
+    const stats = await fs.lstat(path, { bigint: true });
+    return {
+      kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other',
+      size: Number(stats.size),
+      inode: stats.ino.toString(),
+    };
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Listens on an abstract socket named by device and inode of the directory: the kernel lets one process do so and forgets the name when it dies,
+ * also by SIGKILL. Only Linux has such sockets; elsewhere LevelDB's own lock and the epoch stand alone.
+ */
+async function lockDirectory(directory: string): Promise<FileLock | undefined> {
+  const stats = await fs.stat(directory, { bigint: true });
+  if (process.platform !== 'linux') return { release: () => Promise.resolve() };
+  const name = createHash('sha256').update(`${stats.dev}:${stats.ino}`).digest('hex');
+  const server: Server = createServer((socket) => socket.destroy());
+  const isMine = await new Promise<boolean>((resolve, reject) => {
+    server.once('error', (error) => (isErrno(error, 'EADDRINUSE') ? resolve(false) : reject(error)));
+    server.listen({ path: `\0millrace-${name}` }, () => resolve(true));
+  });
+  if (!isMine) return undefined;
+  server.unref();
+  let release: Promise<void> | undefined;
+  return {
+    release() {
+      release ??= new Promise((resolve) => server.close(() => resolve()));
+      return release;
+    },
+  };
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the {@link FileSystem} of this machine. */
+export function createNodeFileSystem(): FileSystem {
+  return {
+    async open(path, mode) {
+      const flags = mode === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+      return createNodeFileHandle(await fs.open(path, flags | constants.O_NOFOLLOW, 0o600));
+    },
+    stat: statOf,
+    async list(directory) {
+      return (await fs.readdir(directory)).sort();
+    },
+    async makeDirectory(path) {
+      try {
+        await fs.mkdir(path, { mode: 0o700 });
+      } catch (error) {
+        if (!isErrno(error, 'EEXIST')) throw error;
+      }
+    },
+    rename: (from, to) => fs.rename(from, to),
+    link: (from, to) => fs.link(from, to),
+    remove: (path) => fs.rm(path, { force: true }),
+    removeTree: (path) => fs.rm(path, { force: true, recursive: true }),
+    syncDirectory,
+    lock: lockDirectory,
+  };
+}
