@@ -1,0 +1,68 @@
+// Pure: which checkpoint may be believed? LevelDB can lose its newest batch or come back older without a word; the log says which checkpoint was the last (the anchor).
+
+/** A head that was found in the store, whole and checked. */
+export interface HeadCandidate {
+  readonly number: number;
+  readonly hash: string;
+  readonly previousHash: string | undefined;
+  readonly lsn: number;
+}
+
+/** A checkpoint that the log names. */
+export interface Anchor {
+  readonly number: number;
+  readonly headHash: string;
+}
+
+/** What was found in store and log. */
+export interface AcceptScene {
+  /** Heads that are whole, newest first. */
+  readonly heads: readonly HeadCandidate[];
+  /** Numbers of heads that are there but damaged. */
+  readonly damaged: readonly number[];
+  /** The anchors in the log, oldest first. */
+  readonly anchors: readonly Anchor[];
+  /** The first and the last lsn of the log; `last` is `first - 1` when it is empty. */
+  readonly log: { readonly first: number; readonly last: number };
+}
+
+/** The answer: a head (and whether its anchor is still missing), everything from the log alone, or a refusal. */
+export type HeadVerdict =
+  | { readonly kind: 'head'; readonly number: number; readonly isAnchored: boolean }
+  | { readonly kind: 'replay' }
+  | { readonly kind: 'refuse'; readonly code: 'STREAM_CHECKPOINT_AHEAD' | 'STREAM_CHECKPOINT_CORRUPT'; readonly why: string };
+
+function isAcceptedAsNewest(head: HeadCandidate, last: Anchor | undefined): boolean {
+  return last === undefined ? head.previousHash === undefined : last.headHash === head.hash || last.headHash === head.previousHash;
+}
+
+/**
+ * Chooses the checkpoint to start from.
+ *
+ * - A head that names an lsn behind the end of the log: the log lost acknowledged records. It is refused and never skipped, since it would seem valid once the log has grown.
+ * - The newest head, if the last anchor names it, or names the one before it (the crash came between head and anchor), or there is neither an anchor nor one before.
+ * - An older head, if any anchor names it.
+ * - No head fits: all from the log, if the log still begins with its first record.
+ */
+export function acceptHead(scene: AcceptScene): HeadVerdict {
+  const { heads, anchors, log } = scene;
+  for (const head of heads) {
+    if (head.lsn > log.last) {
+      return { kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD', why: `checkpoint ${head.number} was folded up to record ${head.lsn}, the log ends with record ${log.last}` };
+    }
+  }
+  const last = anchors.at(-1);
+  const reaches = (head: HeadCandidate): boolean => head.lsn + 1 >= log.first;
+  for (const [index, head] of heads.entries()) {
+    const isNewest = index === 0 && scene.damaged.every((number) => number < head.number);
+    const isAccepted = (isNewest && isAcceptedAsNewest(head, last)) || anchors.some((anchor) => anchor.headHash === head.hash);
+    if (isAccepted && reaches(head)) return { kind: 'head', number: head.number, isAnchored: last?.headHash === head.hash };
+  }
+  if (log.first === 1) return { kind: 'replay' };
+  const found = heads.length === 0 ? 'no whole checkpoint' : `checkpoints ${heads.map((head) => head.number).join(', ')}`;
+  return {
+    kind: 'refuse',
+    code: 'STREAM_CHECKPOINT_CORRUPT',
+    why: `${found} in the store, damaged: ${scene.damaged.join(', ') || 'none'}, the log names ${last === undefined ? 'none' : `checkpoint ${last.number}`} and begins with record ${log.first}`,
+  };
+}

@@ -1,0 +1,23 @@
+// Where checkpoints are kept: keys and values, written in atomic and durable batches. The store knows nothing of streams, and what it returns is not trusted:
+// every value carries its own checksum.
+
+/** One change of a batch. */
+export type StoreChange = { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array } | { readonly kind: 'delete'; readonly key: string };
+
+/** Atomic, durable batches of keys and values. Keys are short ASCII strings. */
+export interface CheckpointStore {
+  /**
+   * Opens the store.
+   *
+   * @param mode - `create` makes a store that is not there; `existing` refuses to.
+   */
+  open(mode: 'create' | 'existing'): Promise<void>;
+  /** The value of each key, in the order asked for; undefined where there is none. */
+  read(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** All keys that start with `prefix`, in order. */
+  keys(prefix: string): Promise<readonly string[]>;
+  /** Applies all changes or none; resolves when they are durable. After a rejection it is unknown which of the two happened. */
+  write(changes: readonly StoreChange[]): Promise<void>;
+  /** Closes it; safe to call again. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,59 @@
+// The built-in checkpoint store: LevelDB, embedded. It never repairs by itself, since LevelDB's repair reads its log without checksums.
+import { Level } from 'level';
+import { CorruptionError, LockedError, StorageError, toError, type StreamError } from '../core/errors.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+
+function causeCode(error: Error): string | undefined {
+  const { cause } = error;
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function openError(path: string, thrown: unknown): StreamError {
+  const error = toError(thrown);
+  const detail = error.cause instanceof Error ? error.cause.message : error.message;
+  const code = causeCode(error);
+  if (code === 'LEVEL_LOCKED') return new LockedError('STREAM_LOCKED', `Cannot open the checkpoint store "${path}" as no other process may have it open: ${detail}`, { cause: error });
+  if (code === 'LEVEL_IO_ERROR') return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be readable and writable: ${detail}`, { cause: error });
+  return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be whole: ${detail}`, { cause: error });
+}
+
+function storeError(action: string, path: string, thrown: unknown): StorageError {
+  const error = toError(thrown);
+  return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot ${action} the checkpoint store "${path}": ${error.message}`, { cause: error });
+}
+
+/**
+ * Makes the LevelDB checkpoint store of a directory; nothing is opened yet.
+ *
+ * @param path - The directory that LevelDB has for itself.
+ */
+export function createLevelCheckpointStore(path: string): CheckpointStore {
+  const db = new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view', createIfMissing: false });
+  const attempt = async <T>(action: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw storeError(action, path, error);
+    }
+  };
+  return {
+    async open(mode) {
+      try {
+        await db.open({ createIfMissing: mode === 'create' });
+      } catch (error) {
+        throw openError(path, error);
+      }
+    },
+    read: (keys) => attempt('read', () => db.getMany([...keys])),
+    keys: (prefix) => attempt('list', () => db.keys({ gte: prefix, lt: `${prefix}\uffff` }).all()),
+    write: (changes) =>
+      attempt('write', () =>
+        db.batch(
+          changes.map((change) => (change.kind === 'put' ? { type: 'put', key: change.key, value: change.value } : { type: 'del', key: change.key })),
+          { sync: true },
+        ),
+      ),
+    close: () => attempt('close', () => db.close()),
+  };
+}

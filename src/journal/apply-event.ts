@@ -1,0 +1,100 @@
+// The fold of the journal: one event changes the ledger. Deterministic; an event that contradicts what came before it is corruption, never skipped.
+import { CorruptionError } from '../core/errors.ts';
+import type { BatchTime } from '../core/time.ts';
+import type { LogPosition } from '../wal/read-at.ts';
+import type { BatchCompleted, BatchPlanned, BlockAdded, JournalEvent, Opened } from './events.ts';
+import type { Ledger, LoggedBlock } from './ledger.ts';
+
+/** An event and where it stands in the log. */
+export interface LoggedEvent {
+  readonly event: JournalEvent;
+  readonly position: LogPosition;
+}
+
+function contradiction(position: LogPosition, why: string): CorruptionError {
+  return new CorruptionError('STREAM_JOURNAL_CORRUPT', `Cannot fold record ${position.lsn} of the journal as events must follow from those before: ${why}`);
+}
+
+function applyOpened(ledger: Ledger, event: Opened, position: LogPosition): void {
+  if (event.epoch <= ledger.epoch) throw contradiction(position, `a driver of epoch ${event.epoch} started after one of epoch ${ledger.epoch}`);
+  ledger.epoch = event.epoch;
+}
+
+function isNewer(epoch: number, counter: number, last: Ledger['lastBlock']): boolean {
+  return epoch > last.epoch || (epoch === last.epoch && counter > last.counter);
+}
+
+function applyBlock(ledger: Ledger, event: BlockAdded, position: LogPosition): void {
+  const [epoch = Number.NaN, counter = Number.NaN] = event.blockId.split('-').map(Number);
+  if (!isNewer(epoch, counter, ledger.lastBlock)) throw contradiction(position, `block ${event.blockId} came after block ${ledger.lastBlock.epoch}-${ledger.lastBlock.counter}`);
+  const positions = ledger.positions.get(event.stream) ?? new Map<string, number>();
+  for (const { partition, from, until } of event.ranges ?? []) {
+    const held = positions.get(partition);
+    if (held !== undefined && held !== from) throw contradiction(position, `"${partition}" of "${event.stream}" continues at ${from}, received was up to ${held}`);
+    positions.set(partition, until);
+  }
+  ledger.positions.set(event.stream, positions);
+  ledger.lastBlock = { epoch, counter };
+  const { stream, blockId, recordCount, codec } = event;
+  ledger.waiting = [...ledger.waiting, { stream, blockId, recordCount, codec, position }];
+}
+
+function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition): void {
+  if (event.batchTime <= ledger.lastBatchTime) throw contradiction(position, `batch ${event.batchTime} was planned after batch ${ledger.lastBatchTime}`);
+  const waiting = new Map(ledger.waiting.map((block) => [block.blockId, block]));
+  const take = (stream: string, blockId: string): LoggedBlock => {
+    const block = waiting.get(blockId);
+    if (block?.stream !== stream) throw contradiction(position, `batch ${event.batchTime} takes block ${blockId} of "${stream}", which does not wait`);
+    waiting.delete(blockId);
+    return block;
+  };
+  const inputs = new Map([...event.inputs].map(([stream, input]) => [stream, input.blocks.map((blockId) => take(stream, blockId))]));
+  const { batchTime, planId, outputs, shuffles, graphFingerprint, codeVersion } = event;
+  ledger.batches = [...ledger.batches, { batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion, completion: undefined }];
+  ledger.waiting = [...waiting.values()];
+  ledger.lastBatchTime = batchTime;
+  for (const [sink, partitions] of outputs) ledger.partitionsMax.set(sink, Math.max(partitions, ledger.partitionsMax.get(sink) ?? 0));
+}
+
+function applyCompleted(ledger: Ledger, event: BatchCompleted, position: LogPosition): void {
+  const batch = ledger.batches.find((planned) => planned.completion === undefined);
+  if (batch?.batchTime !== event.batchTime) throw contradiction(position, `batch ${event.batchTime} completed, the oldest unfinished one is ${batch?.batchTime ?? 'none'}`);
+  batch.completion = { written: event.written, stateDigest: event.stateDigest };
+  for (const [sink, partitions] of event.written) {
+    const rows = ledger.expected.get(sink) ?? new Map<number, { batchTime: BatchTime; planId: string; fingerprint: string }>();
+    for (const [partition, fingerprint] of partitions) rows.set(partition, { batchTime: batch.batchTime, planId: batch.planId, fingerprint });
+    ledger.expected.set(sink, rows);
+  }
+}
+
+/**
+ * Folds one event into a ledger, which it changes. Events come in the order of the log, each once.
+ *
+ * @throws {CorruptionError} If the event contradicts the ledger: a second plan for a batch time, a block that is already there, a range that does not continue, ...
+ */
+export function applyEvent(ledger: Ledger, { event, position }: LoggedEvent): void {
+  if (position.lsn !== ledger.lsn + 1) throw contradiction(position, `it follows record ${ledger.lsn}`);
+  switch (event.kind) {
+    case 'opened':
+      applyOpened(ledger, event, position);
+      break;
+    case 'block-added':
+      applyBlock(ledger, event, position);
+      break;
+    case 'batch-planned':
+      applyPlanned(ledger, event, position);
+      break;
+    case 'batch-completed':
+      applyCompleted(ledger, event, position);
+      break;
+    case 'checkpoint':
+    case 'closed':
+      break;
+  }
+  ledger.lsn = position.lsn;
+}
+
+/** Drops the batches that a checkpoint covers: up to and including `batchTime`. All of them are completed. */
+export function forgetBatches(ledger: Ledger, batchTime: BatchTime): void {
+  ledger.batches = ledger.batches.filter((batch) => batch.batchTime > batchTime);
+}

@@ -1,0 +1,85 @@
+// The typed events of the journal: the only truth about what came in and what was decided. Data only, never closures or class instances.
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
+import type { BlockId, Incarnation, PlanId, StoreId, Uid } from '../core/ids.ts';
+import type { BatchTime } from '../core/time.ts';
+
+/** Records of one source partition: from the first position up to, not including, `until`. */
+export interface SourceRange {
+  /** The name of the source partition. */
+  readonly partition: string;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** A driver started. */
+export interface Opened {
+  readonly kind: 'opened';
+  readonly epoch: number;
+  readonly incarnation: Incarnation;
+  readonly storeId: StoreId;
+  /** The format version of the store. */
+  readonly format: number;
+  readonly app: string;
+  readonly codeVersion: string;
+  readonly graph: GraphDescriptor;
+}
+
+/** A receiver's records are durable. */
+export interface BlockAdded {
+  readonly kind: 'block-added';
+  readonly stream: Uid;
+  readonly blockId: BlockId;
+  readonly recordCount: number;
+  /** How the records stand in the payload. */
+  readonly codec: string;
+  readonly ranges?: readonly SourceRange[] | undefined;
+  /** The records, each followed by a line feed. */
+  readonly payload: readonly Uint8Array[];
+}
+
+/** The blocks that one stream gives to a batch. */
+export interface BatchInput {
+  readonly blocks: readonly BlockId[];
+}
+
+/** What a batch consists of, fixed before anything of it runs. */
+export interface BatchPlanned {
+  readonly kind: 'batch-planned';
+  readonly batchTime: BatchTime;
+  readonly planId: PlanId;
+  /** By uid of the stream. */
+  readonly inputs: ReadonlyMap<Uid, BatchInput>;
+  /** How many partitions each sink gets, by uid of the output. */
+  readonly outputs: ReadonlyMap<Uid, number>;
+  /** How many partitions each shuffle makes, by uid of the operator. */
+  readonly shuffles: ReadonlyMap<Uid, number>;
+  readonly graphFingerprint: string;
+  readonly codeVersion: string;
+}
+
+/** Every output of a batch has run and every partition with rows is committed. */
+export interface BatchCompleted {
+  readonly kind: 'batch-completed';
+  readonly batchTime: BatchTime;
+  /** The fingerprint of each partition that wrote, by uid of the output and partition id. */
+  readonly written: ReadonlyMap<Uid, ReadonlyMap<number, string>>;
+  /** SHA-256 over the state the batch changed. */
+  readonly stateDigest: string;
+}
+
+/** A checkpoint is durable: the anchor that tells which one must be in the store. */
+export interface CheckpointWritten {
+  readonly kind: 'checkpoint';
+  readonly number: number;
+  readonly batchTime: BatchTime;
+  readonly lsn: number;
+  readonly headHash: string;
+}
+
+/** The driver stopped cleanly. */
+export interface Closed {
+  readonly kind: 'closed';
+}
+
+/** Any event of the journal. */
+export type JournalEvent = Opened | BlockAdded | BatchPlanned | BatchCompleted | CheckpointWritten | Closed;

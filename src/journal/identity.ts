@@ -1,0 +1,101 @@
+// The file `identity`: which store this is, whose, and the epoch of its newest driver. Replaced by rename, so it is always whole.
+import { sha256Hex } from '../core/checksum.ts';
+import { CorruptionError } from '../core/errors.ts';
+import { toHex, type Incarnation, type StoreId } from '../core/ids.ts';
+import { count, object, ShapeError, string, type Shape } from '../core/shape.ts';
+import type { Env } from '../env/env.ts';
+import { writeFully } from '../wal/write-fully.ts';
+
+/** The format version of a store directory; the only one this version reads. */
+export const STORE_FORMAT_VERSION = 1;
+
+const ID_BYTES = 16;
+const FILE_BYTES_MAX = 65_536;
+
+/** What the file says. */
+export interface Identity {
+  readonly format: number;
+  readonly storeId: StoreId;
+  readonly app: string;
+  /** Grows at every start; 0 before the first. */
+  readonly epoch: number;
+  readonly incarnation: Incarnation;
+}
+
+const identityShape: Shape<Identity & { readonly checksum: string }> = object<{ [K in keyof Identity]: Identity[K] } & { checksum: string }>({
+  format: count,
+  storeId: string,
+  app: string,
+  epoch: count,
+  incarnation: string,
+  checksum: string,
+});
+
+function checksumOf({ format, storeId, app, epoch, incarnation }: Identity): string {
+  return sha256Hex(JSON.stringify([format, storeId, app, epoch, incarnation]));
+}
+
+function identityPath(directory: string): string {
+  return `${directory}/identity`;
+}
+
+function damaged(path: string, why: string, cause?: unknown): CorruptionError {
+  return new CorruptionError('STREAM_IDENTITY', `Cannot use the file "${path}" as it must hold the identity of the store: ${why}`, { cause });
+}
+
+function decodeIdentity(path: string, text: string): Identity {
+  try {
+    const value: unknown = JSON.parse(text);
+    const { format } = object<{ format: number }>({ format: count })(value, 'identity');
+    if (format !== STORE_FORMAT_VERSION) {
+      throw new CorruptionError('STREAM_CHECKPOINT_FORMAT', `Cannot open the store of "${path}" as its format must be ${STORE_FORMAT_VERSION}: found format ${format}`);
+    }
+    const { checksum, ...identity } = identityShape(value, 'identity');
+    if (checksum !== checksumOf(identity)) throw damaged(path, 'its checksum does not fit');
+    return identity;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof ShapeError) throw damaged(path, error.message, error);
+    throw error;
+  }
+}
+
+/** Reads the identity of a store directory; undefined if there is none. */
+export async function readIdentity(env: Env, directory: string, isSynced: boolean): Promise<Identity | undefined> {
+  const path = identityPath(directory);
+  if ((await env.files.stat(path)) === undefined) return undefined;
+  const handle = await env.files.open(path, 'read');
+  try {
+    if (isSynced) await handle.sync();
+    return decodeIdentity(path, Buffer.from(await handle.read(0, FILE_BYTES_MAX)).toString('utf8'));
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Replaces the identity; resolves when the new one is durable. */
+export async function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
+  const path = identityPath(directory);
+  const temporary = `${path}.tmp`;
+  await env.files.remove(temporary);
+  const handle = await env.files.open(temporary, 'create');
+  try {
+    writeFully(handle, [Buffer.from(`${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`)], 0);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await env.files.rename(temporary, path);
+  await env.files.syncDirectory(directory);
+}
+
+/** The identity of a new store, before its first start. */
+export function newIdentity(env: Env, app: string): Identity {
+  return { format: STORE_FORMAT_VERSION, storeId: toHex(env.random.bytes(ID_BYTES)), app, epoch: 0, incarnation: '' };
+}
+
+/** Raises the epoch durably, with a new incarnation. From here on an older driver of this directory is out of date. */
+export async function raiseEpoch(env: Env, directory: string, identity: Identity): Promise<Identity> {
+  const raised = { ...identity, epoch: identity.epoch + 1, incarnation: toHex(env.random.bytes(ID_BYTES)) };
+  await writeIdentity(env, directory, raised);
+  return raised;
+}

@@ -1,0 +1,167 @@
+// The ledger: what the durable events of the journal come to. It is the only memory of what waits, what is planned, what was received and what the sinks must hold.
+import type { BlockId, PlanId, Uid } from '../core/ids.ts';
+import { array, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
+import { toBatchTime, type BatchTime } from '../core/time.ts';
+import type { LogPosition } from '../wal/read-at.ts';
+
+/** A block and where its bytes stand. */
+export interface LoggedBlock {
+  readonly stream: Uid;
+  readonly blockId: BlockId;
+  readonly recordCount: number;
+  readonly codec: string;
+  readonly position: LogPosition;
+}
+
+/** What a completed batch put out. */
+export interface Completion {
+  readonly written: ReadonlyMap<Uid, ReadonlyMap<number, string>>;
+  readonly stateDigest: string;
+}
+
+/** A planned batch that no checkpoint covers. */
+export interface LedgerBatch {
+  readonly batchTime: BatchTime;
+  readonly planId: PlanId;
+  /** The blocks of each stream, in order. */
+  readonly inputs: ReadonlyMap<Uid, readonly LoggedBlock[]>;
+  readonly outputs: ReadonlyMap<Uid, number>;
+  readonly shuffles: ReadonlyMap<Uid, number>;
+  readonly graphFingerprint: string;
+  readonly codeVersion: string;
+  /** There once the batch is completed. */
+  completion: Completion | undefined;
+}
+
+/** What a partition of a sink committed last. */
+export interface ExpectedRow {
+  readonly batchTime: BatchTime;
+  readonly planId: PlanId;
+  readonly fingerprint: string;
+}
+
+/** The fold of the journal. Changed by `applyEvent` and `forgetBatches` only. */
+export interface Ledger {
+  /** The last record that was folded in. */
+  lsn: number;
+  /** The last planned batch; 0 when there was none. */
+  lastBatchTime: BatchTime;
+  /** Epoch of the last `opened`. */
+  epoch: number;
+  /** The newest block, so that one that is already there is noticed. */
+  lastBlock: { readonly epoch: number; readonly counter: number };
+  /** Blocks that are in no plan, in the order of the log. */
+  waiting: readonly LoggedBlock[];
+  /** Planned batches that no checkpoint covers, oldest first. */
+  batches: readonly LedgerBatch[];
+  /** The position behind the last record received, per stream and source partition. */
+  positions: Map<Uid, Map<string, number>>;
+  /** What each partition of each sink committed last. */
+  expected: Map<Uid, Map<number, ExpectedRow>>;
+  /** The largest partition count any plan gave to a sink. */
+  partitionsMax: Map<Uid, number>;
+}
+
+/** The ledger of a journal without events. */
+export function emptyLedger(): Ledger {
+  return {
+    lsn: 0,
+    lastBatchTime: toBatchTime(0),
+    epoch: 0,
+    lastBlock: { epoch: 0, counter: 0 },
+    waiting: [],
+    batches: [],
+    positions: new Map(),
+    expected: new Map(),
+    partitionsMax: new Map(),
+  };
+}
+
+const positionShape: Shape<LogPosition> = object<{ [K in keyof LogPosition]: LogPosition[K] }>({ lsn: count, segment: count, offset: count, frameBytes: count });
+
+const blockShape: Shape<LoggedBlock> = object<{ [K in keyof LoggedBlock]: LoggedBlock[K] }>({
+  stream: string,
+  blockId: string,
+  recordCount: count,
+  codec: string,
+  position: positionShape,
+});
+
+const rowShape = object<{ batchTime: number; planId: string; fingerprint: string }>({ batchTime: count, planId: string, fingerprint: string });
+
+const completionShape = object<{ written: ReadonlyMap<string, ReadonlyMap<string, string>>; stateDigest: string }>({ written: dictionary(dictionary(string)), stateDigest: string });
+
+const batchShape = object<{
+  batchTime: number;
+  planId: string;
+  inputs: ReadonlyMap<string, readonly LoggedBlock[]>;
+  outputs: ReadonlyMap<string, number>;
+  shuffles: ReadonlyMap<string, number>;
+  graphFingerprint: string;
+  codeVersion: string;
+  completion: { written: ReadonlyMap<string, ReadonlyMap<string, string>>; stateDigest: string } | undefined;
+}>({
+  batchTime: count,
+  planId: string,
+  inputs: dictionary(array(blockShape)),
+  outputs: dictionary(count),
+  shuffles: dictionary(count),
+  graphFingerprint: string,
+  codeVersion: string,
+  completion: optional(completionShape),
+});
+
+const ledgerShape = object<{
+  lsn: number;
+  lastBatchTime: number;
+  epoch: number;
+  lastBlock: { epoch: number; counter: number };
+  waiting: readonly LoggedBlock[];
+  batches: readonly ReturnType<typeof batchShape>[];
+  positions: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  expected: ReadonlyMap<string, ReadonlyMap<string, ReturnType<typeof rowShape>>>;
+  partitionsMax: ReadonlyMap<string, number>;
+}>({
+  lsn: count,
+  lastBatchTime: count,
+  epoch: count,
+  lastBlock: object<{ epoch: number; counter: number }>({ epoch: count, counter: count }),
+  waiting: array(blockShape),
+  batches: array(batchShape),
+  positions: dictionary(dictionary(count)),
+  expected: dictionary(dictionary(rowShape)),
+  partitionsMax: dictionary(count),
+});
+
+function numberKeys<T, U>(map: ReadonlyMap<string, T>, convert: (value: T) => U): Map<number, U> {
+  return new Map([...map].map(([key, value]) => [Number(key), convert(value)]));
+}
+
+/** The bytes of a ledger: JSON, maps as objects. */
+export function encodeLedger(ledger: Ledger): Uint8Array {
+  return Buffer.from(JSON.stringify(ledger, (_key, value: unknown) => (value instanceof Map ? Object.fromEntries(value.entries()) : value)));
+}
+
+/** Reads a ledger back. Throws if the bytes are none. */
+export function decodeLedger(bytes: Uint8Array): Ledger {
+  const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  const found = ledgerShape(value, 'ledger');
+  return {
+    ...found,
+    lastBatchTime: toBatchTime(found.lastBatchTime),
+    batches: found.batches.map((batch) => ({
+      ...batch,
+      batchTime: toBatchTime(batch.batchTime),
+      completion:
+        batch.completion === undefined
+          ? undefined
+          : {
+              stateDigest: batch.completion.stateDigest,
+              written: new Map([...batch.completion.written].map(([sink, partitions]) => [sink, numberKeys(partitions, (fingerprint) => fingerprint)])),
+            },
+    })),
+    positions: new Map([...found.positions].map(([stream, partitions]) => [stream, new Map(partitions)])),
+    expected: new Map([...found.expected].map(([sink, rows]) => [sink, numberKeys(rows, (row) => ({ ...row, batchTime: toBatchTime(row.batchTime) }))])),
+    partitionsMax: new Map(found.partitionsMax),
+  };
+}
