@@ -1,0 +1,163 @@
+// The graph of a program: streams, operators and outputs in the order in which they were made. It only describes; a batch computes it through the scope it is given.
+import { present } from '../core/assert.ts';
+import { UsageError } from '../core/errors.ts';
+import type { GraphDescriptor, OperatorDescriptor } from '../core/graph-descriptor.ts';
+import type { Uid } from '../core/ids.ts';
+import { textOption } from '../core/options.ts';
+import type { BatchTime, Duration } from '../core/time.ts';
+import type { Output } from '../env/env.ts';
+import type { TaskRunner } from '../executor/task-runner.ts';
+import type { LoggedBlock } from '../journal/ledger.ts';
+import type { RddNode } from '../rdd/node.ts';
+import type { RDD } from '../rdd/rdd.ts';
+import type { Sink } from '../sinks/sink.ts';
+import type { Receiver } from '../sources/receiver.ts';
+import type { KeyedState, SlotChanges } from '../state/keyed-state.ts';
+
+/** What a batch gives to the graph. */
+export interface BatchScope {
+  readonly app: string;
+  readonly batchTime: BatchTime;
+  readonly tasks: TaskRunner;
+  /** The blocks of a stream, in order. */
+  blocks(stream: Uid): readonly LoggedBlock[];
+  /** The bytes of a block. */
+  readBlock(block: LoggedBlock): Promise<Uint8Array>;
+  /** The partition count the plan gives to a shuffle. */
+  shufflePartitions(operator: Uid): number;
+  /** The state of an operator as the batch before left it. */
+  state(operator: Uid): KeyedState;
+  /** Notes what a partition of an operator changes; replaces what an earlier attempt noted. */
+  noteChanges(operator: Uid, partition: number, changes: ReadonlyMap<number, SlotChanges>): void;
+  /** Computes `make` once per batch and stream. */
+  once<T>(stream: Uid, make: () => RddNode<T>): RddNode<T>;
+}
+
+/** Blocks per stream, from which partition counts follow. */
+export type BlockCounts = ReadonlyMap<Uid, number>;
+
+/** A stream of the graph. */
+export interface StreamNode<out T> {
+  readonly descriptor: OperatorDescriptor;
+  /** How many partitions its dataset has in a batch with these blocks. */
+  partitions(blocks: BlockCounts): number;
+  /** Its dataset in a batch. */
+  rdd(scope: BatchScope): RddNode<T>;
+}
+
+/** A source stream. */
+export interface SourceNode {
+  readonly uid: Uid;
+  readonly receiver: Receiver<unknown>;
+}
+
+/** An output of the graph. */
+export type OutputNode =
+  | { readonly kind: 'sink'; readonly uid: Uid; readonly parent: StreamNode<unknown>; readonly sink: Sink<unknown> }
+  | { readonly kind: 'foreach'; readonly uid: Uid; readonly parent: StreamNode<unknown>; readonly run: (rdd: RDD<unknown>, batchTime: BatchTime) => void | Promise<void> };
+
+/** What an operator says of itself when it joins the graph. */
+export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful'> {
+  readonly uid: Uid | undefined;
+  readonly partitions?: number | undefined;
+  readonly codec?: string | undefined;
+}
+
+/** The graph of one program. */
+export class Graph {
+  readonly #batchInterval: Duration;
+  readonly #operators: OperatorDescriptor[] = [];
+  readonly #sources: SourceNode[] = [];
+  readonly #stateful: StreamNode<unknown>[] = [];
+  readonly #shuffles = new Map<Uid, number>();
+  readonly #outputs: OutputNode[] = [];
+  #output: Output | undefined;
+  /** Why nothing may be added, once that is so. */
+  #closed: string | undefined;
+
+  constructor(batchInterval: Duration) {
+    this.#batchInterval = batchInterval;
+  }
+
+  /** The receivers of the program. */
+  get sources(): readonly SourceNode[] {
+    return this.#sources;
+  }
+
+  /** The streams that keep state. */
+  get stateful(): readonly StreamNode<unknown>[] {
+    return this.#stateful;
+  }
+
+  /** The outputs in the order in which they run. */
+  get outputs(): readonly OutputNode[] {
+    return this.#outputs;
+  }
+
+  /** Where `print` writes to, while the context runs. */
+  get output(): Output {
+    return present(this.#output, 'print runs only inside a context');
+  }
+
+  set output(output: Output) {
+    this.#output = output;
+  }
+
+  /** The graph as data. */
+  get descriptor(): GraphDescriptor {
+    return { batchIntervalMs: this.#batchInterval, operators: [...this.#operators] };
+  }
+
+  /** From here on nothing may be added; `state` says why. */
+  close(state: 'started' | 'stopped'): void {
+    this.#closed = state;
+  }
+
+  /** Takes an operator in and names it. */
+  register(draft: NodeDraft): OperatorDescriptor {
+    if (this.#closed !== undefined) {
+      throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}`);
+    }
+    const { kind, parents, isStateful, partitions, codec } = draft;
+    const uid = draft.uid === undefined ? `${kind}-${this.#operators.length}` : textOption(kind, 'uid', draft.uid);
+    const other = this.#operators.find((operator) => operator.uid === uid);
+    if (other !== undefined) throw new UsageError('STREAM_INVALID_GRAPH', `Cannot name ${kind} "${uid}" as each uid must stand for one thing: ${other.kind} has it already`);
+    const descriptor: OperatorDescriptor = {
+      uid,
+      isPositional: draft.uid === undefined,
+      kind,
+      parents,
+      isStateful,
+      ...(partitions === undefined ? {} : { partitions }),
+      ...(codec === undefined ? {} : { codec }),
+    };
+    this.#operators.push(descriptor);
+    if (partitions !== undefined) this.#shuffles.set(uid, partitions);
+    return descriptor;
+  }
+
+  /** Takes a source in. */
+  addSource(source: SourceNode): void {
+    this.#sources.push(source);
+  }
+
+  /** Notes that a stream keeps state. */
+  addStateful(node: StreamNode<unknown>): void {
+    this.#stateful.push(node);
+  }
+
+  /** Takes an output in. */
+  addOutput(output: OutputNode): void {
+    if (output.kind === 'sink' && this.#outputs.some((other) => other.kind === 'sink' && other.sink === output.sink)) {
+      throw new UsageError('STREAM_INVALID_GRAPH', `Cannot save "${output.uid}" to this sink as one sink must serve one output: make a second sink object`);
+    }
+    this.#outputs.push(output);
+  }
+
+  /** The partition counts of sinks and shuffles for a batch with these blocks. */
+  partitionsOf(blocks: BlockCounts): { readonly outputs: ReadonlyMap<Uid, number>; readonly shuffles: ReadonlyMap<Uid, number> } {
+    const outputs = new Map<Uid, number>();
+    for (const output of this.#outputs) if (output.kind === 'sink') outputs.set(output.uid, output.parent.partitions(blocks));
+    return { outputs, shuffles: new Map(this.#shuffles) };
+  }
+}

@@ -1,0 +1,216 @@
+// Runs one receiver: gathers its records into blocks, appends each block to the journal, answers its records when the block is durable, and starts it again when it ends.
+import { AbortError, SourceError, StreamError, toError, UsageError } from '../core/errors.ts';
+import { publish } from '../core/diagnostics.ts';
+import { blockIdOf, type Uid } from '../core/ids.ts';
+import type { Env, Timer } from '../env/env.ts';
+import { pause } from '../env/pause.ts';
+import type { SourceRange } from '../journal/events.ts';
+import type { Journal } from '../journal/journal.ts';
+import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
+import type { Receiver, ReceiverContext } from './receiver.ts';
+import { recordCodec } from './record-codec.ts';
+
+/** The limits of a receiver. */
+export interface ReceiverLimits {
+  /** A block is sealed this long after its first record. */
+  readonly blockIntervalMs: number;
+  /** A block is sealed when it has this many bytes. */
+  readonly blockBytesMax: number;
+  /** A block is sealed when it has this many records. */
+  readonly blockRecordsMax: number;
+  /** Bytes that may be buffered and not yet durable. */
+  readonly bufferBytesMax: number;
+  /** The largest record. */
+  readonly recordBytesMax: number;
+  /** The pause before a receiver that ended is started again. */
+  readonly restartDelayMs: number;
+}
+
+/** What a runner works with. */
+export interface ReceiverRunnerOptions {
+  readonly env: Env;
+  readonly app: string;
+  readonly uid: Uid;
+  readonly receiver: Receiver<unknown>;
+  readonly journal: Journal;
+  readonly limits: ReceiverLimits;
+  readonly epoch: number;
+  /** Numbers the blocks of all receivers of this start. */
+  readonly nextBlock: () => number;
+  /** Stops the context. */
+  readonly fail: (error: Error) => void;
+}
+
+interface Pending {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+function createPending(): Pending {
+  let resolve: () => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  // A receiver need not look at the promise; a failed append stops the context in any case.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
+
+/** Runs a receiver until it is stopped. */
+export class ReceiverRunner {
+  readonly #options: ReceiverRunnerOptions;
+  readonly #abort = new AbortController();
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #builder = new BlockBuilder();
+  #building: Pending | undefined;
+  #timer: Timer | undefined;
+  #bytesInFlight = 0;
+  #waitingForRoom: (() => void)[] = [];
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: ReceiverRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the receiver. */
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  /**
+   * Stops the receiver and waits for it. With `isGraceful`, what it had buffered goes to the log and is durable when the promise resolves; otherwise it is dropped, never
+   * having been acknowledged.
+   */
+  async stop(isGraceful: boolean): Promise<void> {
+    this.#abort.abort();
+    await this.#loop;
+    if (isGraceful) this.#seal();
+    else this.#drop();
+    await Promise.allSettled(this.#inFlight);
+  }
+
+  async #run(): Promise<void> {
+    const { env, uid, receiver, limits } = this.#options;
+    const { signal } = this.#abort;
+    const context = this.#createContext();
+    while (!signal.aborted) {
+      try {
+        await receiver.run(context);
+        if (!signal.aborted) env.logger.warn({ stream: uid }, 'receiver ended; it is started again');
+      } catch (error) {
+        if (!signal.aborted) env.logger.warn({ stream: uid, err: toError(error) }, 'receiver failed; it is started again');
+      }
+      if (signal.aborted) break;
+      await pause(env.clock, limits.restartDelayMs, signal);
+      if (!signal.aborted) await this.#settle();
+    }
+  }
+
+  #createContext(): ReceiverContext<unknown> {
+    const { uid, receiver, journal } = this.#options;
+    const codec = recordCodec(receiver.codec);
+    return {
+      stream: uid,
+      signal: this.#abort.signal,
+      store: async (record, range) => this.#store(Buffer.from(`${codec.encode(record)}\n`), { recordCount: 1, range }),
+      storeEncoded: async (bytes, recordCount, range) => this.#store(bytes, { recordCount, range }),
+      ready: () => this.#ready(),
+      settle: () => this.#settle(),
+      position: (partition) => journal.ledger.positions.get(uid)?.get(partition),
+      fail: (error) => this.#options.fail(error),
+    };
+  }
+
+  #store(bytes: Uint8Array, what: { readonly recordCount: number; readonly range: SourceRange | undefined }): Promise<void> {
+    const { limits, uid } = this.#options;
+    if (this.#abort.signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot store records of "${uid}" as its receiver must be running: it was stopped`);
+    if (bytes.length > limits.recordBytesMax) {
+      throw new UsageError('STREAM_RECORD_TOO_LARGE', `Cannot store records of "${uid}" as they must have at most ${limits.recordBytesMax} bytes: they have ${bytes.length}`);
+    }
+    const buffered = this.#builder.bytes + this.#bytesInFlight;
+    if (buffered > 0 && buffered + bytes.length > limits.bufferBytesMax) {
+      throw new SourceError(
+        'STREAM_RECEIVER_BUFFER_FULL',
+        `Cannot store ${bytes.length} bytes of "${uid}" as at most ${limits.bufferBytesMax} may be buffered: ${buffered} are; wait for ready() before`,
+      );
+    }
+    if (this.#builder.bytes > 0 && this.#builder.bytes + bytes.length > limits.blockBytesMax) this.#seal();
+    this.#builder.add(bytes, what.recordCount, what.range);
+    this.#building ??= createPending();
+    const { promise } = this.#building;
+    this.#timer ??= this.#options.env.clock.setTimer(limits.blockIntervalMs, () => this.#seal());
+    if (this.#builder.bytes >= limits.blockBytesMax || this.#builder.recordCount >= limits.blockRecordsMax) this.#seal();
+    return promise;
+  }
+
+  #seal(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const block = this.#builder.take();
+    const pending = this.#building;
+    this.#building = undefined;
+    if (block === undefined || pending === undefined) return;
+    const done: Promise<void> = this.#append(block, pending).finally(() => this.#inFlight.delete(done));
+    this.#inFlight.add(done);
+  }
+
+  async #append(block: BuiltBlock, pending: Pending): Promise<void> {
+    const { app, uid, receiver, journal, epoch, nextBlock, fail } = this.#options;
+    this.#bytesInFlight += block.bytes;
+    try {
+      const blockId = blockIdOf(epoch, nextBlock());
+      const { ranges, recordCount, pieces } = block;
+      const { lsn } = await journal.append({
+        kind: 'block-added',
+        stream: uid,
+        blockId,
+        recordCount,
+        codec: receiver.codec,
+        ...(ranges.length === 0 ? {} : { ranges }),
+        payload: pieces,
+      });
+      publish('block-added', () => ({ app, stream: uid, blockId, recordCount, lsn }));
+      pending.resolve();
+    } catch (thrown) {
+      const error = toError(thrown);
+      pending.reject(error);
+      fail(error instanceof StreamError ? error : new SourceError('STREAM_RECEIVER', `Cannot add a block of "${uid}": ${error.message}`, { cause: error }));
+    } finally {
+      this.#bytesInFlight -= block.bytes;
+      this.#wakeWaiting();
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#builder.bytes + this.#bytesInFlight < this.#options.limits.bufferBytesMax / 2;
+  }
+
+  #ready(): Promise<void> {
+    if (this.#hasRoom() || this.#abort.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#waitingForRoom.push(resolve));
+  }
+
+  #wakeWaiting(): void {
+    if (!this.#hasRoom() && !this.#abort.signal.aborted) return;
+    const waiting = this.#waitingForRoom;
+    this.#waitingForRoom = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #drop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#builder.take();
+    this.#building?.reject(new AbortError('STREAM_ABORTED', `Cannot keep records of "${this.#options.uid}" as they must be sent again: they were dropped before they were durable`));
+    this.#building = undefined;
+    this.#wakeWaiting();
+  }
+
+  async #settle(): Promise<void> {
+    this.#drop();
+    await Promise.allSettled(this.#inFlight);
+  }
+}
