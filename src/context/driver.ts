@@ -1,0 +1,175 @@
+// A running program: what start() puts together, and the one place that says in which order it is taken apart.
+import { publish } from '../core/diagnostics.ts';
+import { AbortError, toError } from '../core/errors.ts';
+import type { Graph } from '../dstream/graph.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Env } from '../env/env.ts';
+import { createTaskRunner, DEFAULT_ATTEMPTS } from '../executor/task-runner.ts';
+import { recover, type Recovered } from '../recovery/recover.ts';
+import { Checkpointer } from '../scheduler/checkpointer.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { ReceiverRunner } from '../sources/receiver-runner.ts';
+import { KeyedState } from '../state/keyed-state.ts';
+import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
+
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What a driver is made of. */
+export interface DriverOptions {
+  readonly env: Env;
+  readonly directory: string;
+  readonly settings: ResolvedContextOptions;
+  readonly graph: Graph;
+  readonly store: CheckpointStore;
+  readonly isStoreOpen: boolean;
+  /** Stops the context with an error. */
+  readonly fail: (error: Error) => void;
+}
+
+/** The parts of a running program. */
+export class Driver {
+  readonly #options: DriverOptions;
+  readonly #tasks = new AbortController();
+  #recovered: Recovered | undefined;
+  #scheduler: Scheduler | undefined;
+  #receivers: readonly ReceiverRunner[] = [];
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+  }
+
+  /** Recovers the store, runs again what must, and starts the receivers and the batches. */
+  async start(): Promise<void> {
+    const { env, settings, graph, fail } = this.#options;
+    const { applicationId: app, version: codeVersion } = settings;
+    const recovered = await this.#recover();
+    this.#recovered = recovered;
+    const { journal, states, views, batches, identity } = recovered;
+    for (const { descriptor } of graph.stateful) if (!states.has(descriptor.uid)) states.set(descriptor.uid, new KeyedState(descriptor.uid));
+    const tasks = createTaskRunner(env.clock, this.#tasks.signal, { ...DEFAULT_ATTEMPTS, attemptsMax: settings.taskAttemptsMax });
+    const checkpointer = new Checkpointer({
+      app,
+      storeId: identity.storeId,
+      codeVersion,
+      graph: graph.descriptor,
+      interval: settings.checkpointInterval,
+      journal,
+      checkpoints: recovered.checkpoints,
+      states,
+      retained: recovered.retained,
+      nextNumber: recovered.nextCheckpoint,
+    });
+    graph.output = env.output;
+    const scheduler = new Scheduler({ env, app, codeVersion, graph, interval: settings.batchInterval, journal, states, checkpointer, views, tasks });
+    this.#scheduler = scheduler;
+    await scheduler.runAgain(batches);
+    publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
+    this.#receivers = this.#createReceivers(recovered);
+    for (const receiver of this.#receivers) receiver.start();
+    this.#loop = scheduler.run();
+    this.#loop.catch((error: unknown) => fail(toError(error)));
+  }
+
+  /**
+   * Stops in order: receivers and what they buffered, batches in flight, one last batch, checkpoint, the mark of a clean stop, then sinks, log and store.
+   * Rejects if any of it fails; everything is closed all the same.
+   */
+  async stopGracefully(): Promise<void> {
+    try {
+      await Promise.all(this.#receivers.map((receiver) => receiver.stop(true)));
+      this.#scheduler?.end();
+      await this.#loop;
+      await this.#scheduler?.drain();
+      await this.#recovered?.journal.append({ kind: 'closed' });
+    } finally {
+      await this.stopAtOnce();
+    }
+  }
+
+  /** Gives up what runs: receivers drop what is not durable, tasks end at their next step, everything is closed. Safe to call again. */
+  async stopAtOnce(): Promise<void> {
+    this.#tasks.abort();
+    await Promise.all(this.#receivers.map((receiver) => receiver.stop(false)));
+    this.#scheduler?.end();
+    await this.#loop.catch((error: unknown) => {
+      // The loop's own failure was reported when it came up; here it only has to be over.
+      if (!(error instanceof AbortError)) return;
+    });
+    await this.#close();
+  }
+
+  /** Makes tasks end at their next step, for a stop that must not wait any longer. */
+  abortTasks(): void {
+    this.#tasks.abort();
+  }
+
+  async #close(): Promise<void> {
+    const { graph, store } = this.#options;
+    const closings = graph.outputs.flatMap((output) => (output.kind === 'sink' ? [() => output.sink.close()] : []));
+    const journal = this.#recovered?.journal;
+    if (journal !== undefined) closings.push(() => journal.close());
+    closings.push(() => store.close());
+    const errors: Error[] = [];
+    for (const close of closings) {
+      try {
+        await close();
+      } catch (error) {
+        errors.push(toError(error));
+      }
+    }
+    const [first] = errors;
+    if (first !== undefined) throw errors.length === 1 ? first : new AggregateError(errors, 'Cannot close all parts of the context');
+  }
+
+  #recover(): Promise<Recovered> {
+    const { env, directory, settings, graph, store, isStoreOpen, fail } = this.#options;
+    return recover({
+      env,
+      directory,
+      app: settings.applicationId,
+      codeVersion: settings.version,
+      graph: graph.descriptor,
+      outputs: graph.outputs.flatMap((output) => (output.kind === 'sink' ? [{ uid: output.uid, sink: output.sink }] : [])),
+      store,
+      isStoreOpen,
+      limits: {
+        segmentBytesMax: settings.segmentBytesMax,
+        recordBytesMax: RECORD_BYTES_MAX,
+        groupBytesMax: GROUP_BYTES_MAX,
+        blockCacheBytesMax: settings.blockCacheBytesMax,
+      },
+      onPoisoned: fail,
+    });
+  }
+
+  #createReceivers({ journal, identity }: Recovered): readonly ReceiverRunner[] {
+    const { env, settings, graph, fail } = this.#options;
+    let block = 0;
+    const nextBlock = (): number => {
+      block += 1;
+      return block;
+    };
+    return graph.sources.map(
+      ({ uid, receiver }) =>
+        new ReceiverRunner({
+          env,
+          app: settings.applicationId,
+          uid,
+          receiver,
+          journal,
+          epoch: identity.epoch,
+          nextBlock,
+          fail,
+          limits: {
+            blockIntervalMs: settings.blockInterval,
+            blockBytesMax: settings.blockBytesMax,
+            blockRecordsMax: settings.blockRecordsMax,
+            bufferBytesMax: settings.receiverBufferBytesMax,
+            recordBytesMax: RECORD_BYTES_MAX / 2,
+            restartDelayMs: settings.receiverRestartDelay,
+          },
+        }),
+    );
+  }
+}

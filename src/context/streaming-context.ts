@@ -1,0 +1,328 @@
+// StreamingContext: a streaming program, its graph and its life cycle.
+import { resolve } from 'node:path';
+import { AbortError, toError, UsageError } from '../core/errors.ts';
+import { optionError, refuseUnknownOptions } from '../core/options.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
+import { DStream } from '../dstream/dstream.ts';
+import { Graph } from '../dstream/graph.ts';
+import { addBlockSource } from '../dstream/operators/block-source.ts';
+import { resolveOperatorOptions, type OperatorOptions } from '../dstream/options.ts';
+import type { Env, Logger } from '../env/env.ts';
+import type { FileLock } from '../env/file-system.ts';
+import { createNodeEnv } from '../env/node-env.ts';
+import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import { readStore } from '../recovery/read-store.ts';
+import { requireSameGraph } from '../recovery/recover.ts';
+import { checkpointDirectory } from '../recovery/store-layout.ts';
+import type { Receiver } from '../sources/receiver.ts';
+import { createSocketReceiver } from '../sources/socket-receiver.ts';
+import { lockDirectory, noteOwner } from './directory-lock.ts';
+import { Driver } from './driver.ts';
+import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
+import { makeDirectoryDurably } from './make-directory.ts';
+import { RECORD_BYTES_MAX, resolveContextOptions, resolveSocketOptions, type ResolvedContextOptions, type SocketStreamOptions, type StreamingContextOptions } from './options.ts';
+
+/** Options of {@link StreamingContext.getOrCreate}. */
+export interface GetOrCreateOptions {
+  /**
+   * Where to log.
+   *
+   * @defaultValue Nowhere.
+   */
+  readonly logger?: Logger;
+  /**
+   * Clock, files, randomness, logger and output; a simulation for tests. Excludes `logger`.
+   *
+   * @defaultValue Those of this process.
+   */
+  readonly env?: Env;
+  /**
+   * Makes the checkpoint store of a store directory, given the directory it may use.
+   *
+   * @defaultValue LevelDB
+   */
+  readonly checkpointStore?: (directory: string) => CheckpointStore;
+}
+
+/** Options of {@link StreamingContext.stop}. */
+export interface StopOptions {
+  /**
+   * Whether everything that was received is processed and checkpointed before the promise resolves. Otherwise work in flight is given up; it is safe in the store.
+   *
+   * @defaultValue true
+   */
+  readonly graceful?: boolean;
+}
+
+/** The store directory a context belongs to, locked and read. */
+interface Attachment {
+  readonly env: Env;
+  readonly directory: string;
+  readonly lock: FileLock;
+  readonly store: CheckpointStore;
+  readonly isStoreOpen: boolean;
+  /** Why the context must not start. */
+  readonly refusal: Error | undefined;
+}
+
+interface Termination {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+function createTermination(): Termination {
+  let resolvePromise: () => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolvePromise = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve: resolvePromise, reject };
+}
+
+/**
+ * One streaming program: a graph of streams and outputs, a batch interval, a life cycle. Made by a `create` function, which {@link StreamingContext.getOrCreate} calls.
+ *
+ * @example
+ * ```ts
+ * import { StreamingContext, levelSink, seconds } from 'millrace';
+ *
+ * function create(): StreamingContext {
+ *   const context = new StreamingContext({ appName: 'word-count', batchInterval: seconds(1) });
+ *   context
+ *     .socketTextStream('localhost', 9999)
+ *     .flatMap((line) => line.split(' '))
+ *     .map((word) => [word, 1])
+ *     .updateStateByKey<number>((values, sum = 0) => values.reduce((a, b) => a + b, sum), { uid: 'counts' })
+ *     .saveTo(levelSink({ directory: './wordcount', key: ([word]) => word, value: ([, count]) => count }), { uid: 'totals' });
+ *   return context;
+ * }
+ *
+ * await using context = await StreamingContext.getOrCreate('./data', create);
+ * await context.start();
+ * await context.stop();
+ * ```
+ */
+export class StreamingContext implements AsyncDisposable {
+  readonly #settings: ResolvedContextOptions;
+  readonly #graph: Graph;
+  readonly #termination = createTermination();
+  #state: ContextState = 'created';
+  #attachment: Attachment | undefined;
+  #driver: Driver | undefined;
+  #stopping: Promise<void> | undefined;
+
+  /**
+   * Makes a context that has no store directory yet: `getOrCreate` gives it one, and only then it can start.
+   *
+   * @throws {UsageError} If an option is missing, unknown or out of range.
+   */
+  constructor(options: StreamingContextOptions) {
+    this.#settings = resolveContextOptions(options);
+    this.#graph = new Graph(this.#settings.batchInterval);
+  }
+
+  /**
+   * Builds the program with `create` and gives it a store directory. If the directory holds a store, `start()` goes on from it: state, waiting records and unfinished batches are
+   * attached to the graph of today's code. Takes the lock of the directory, makes it if it is missing, reads and compares; nothing else changes before `start()`.
+   *
+   * @param directory - The store directory, for this program alone.
+   * @param create - Builds the graph and returns the context; called every time.
+   * @returns The context that `create` made. Nothing runs yet.
+   * @throws {LockedError} If another driver has the directory.
+   * @throws {UsageError} If the store belongs to another application, or the directory cannot be used.
+   * @throws {CorruptionError} If the store is damaged or of a newer format.
+   */
+  static async getOrCreate(
+    directory: string,
+    create: () => StreamingContext | Promise<StreamingContext>,
+    options: GetOrCreateOptions = {},
+  ): Promise<StreamingContext> {
+    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore']);
+    if (options.env !== undefined && options.logger !== undefined) throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
+    const context: unknown = await create();
+    if (!(context instanceof StreamingContext)) {
+      throw new UsageError('STREAM_INVALID_GRAPH', `Cannot open "${directory}" as create must return a StreamingContext: it returned ${context === null ? 'null' : typeof context}`);
+    }
+    const env = options.env ?? createNodeEnv(options.logger);
+    await context.#attach(env, resolve(directory), options.checkpointStore ?? createLevelCheckpointStore);
+    return context;
+  }
+
+  /** The state of the context. */
+  get state(): ContextState {
+    return this.#state;
+  }
+
+  /**
+   * A stream of the lines of a server that the program connects to. Lines end with a line feed; a carriage return before it goes. The connection is made again when it ends.
+   *
+   * @param host - The host.
+   * @param port - The port, from 1 to 65,535.
+   * @throws {UsageError} If an argument or option is wrong, or the context was started.
+   */
+  socketTextStream(host: string, port: number, options: SocketStreamOptions = {}): DStream<string> {
+    const receiver = createSocketReceiver(resolveSocketOptions(host, port, options));
+    return new DStream(this.#graph, addBlockSource(this.#graph, receiver, { kind: 'socketTextStream', uid: options.uid }));
+  }
+
+  /**
+   * A stream of the records of a receiver of your own.
+   *
+   * @throws {UsageError} If an option is wrong, or the context was started.
+   */
+  receiverStream<T>(receiver: Receiver<T>, options: OperatorOptions = {}): DStream<T> {
+    const { uid } = resolveOperatorOptions('receiverStream', options);
+    return new DStream(this.#graph, addBlockSource(this.#graph, receiver, { kind: 'receiverStream', uid }));
+  }
+
+  /**
+   * Starts the program: recovers what a crash left, then receives and runs batches. Resolves when everything that had to run again has, and the receivers are started.
+   * A start that fails leaves the context failed and its directory free.
+   *
+   * @throws {UsageError} If the context was started or stopped before, has no output or no directory, or its graph is not the one the store belongs to.
+   * @throws {LockedError} If a newer driver has taken over.
+   * @throws {CorruptionError} If store or sinks contradict each other.
+   * @throws {StorageError} If the storage failed.
+   */
+  async start(): Promise<void> {
+    this.#move('start', 'start');
+    this.#graph.close('started');
+    try {
+      const attachment = this.#requireReady();
+      const { env, directory, store, isStoreOpen } = attachment;
+      await withDirectoryErrors(directory, async () => {
+        await noteOwner(env, directory);
+        this.#driver = new Driver({ env, directory, settings: this.#settings, graph: this.#graph, store, isStoreOpen, fail: (error) => this.#fail(error) });
+        await this.#driver.start();
+      });
+    } catch (thrown) {
+      const error = toError(thrown);
+      // The caller hears it from here; awaitTermination tells everybody else.
+      this.#termination.promise.catch(() => undefined);
+      this.#fail(error);
+      await this.#stopping;
+      throw error;
+    }
+    this.#move('started', 'go on');
+    this.#attachment?.env.logger.info({ app: this.#settings.applicationId }, 'streaming context started');
+  }
+
+  /**
+   * Stops the program. Gracefully: receivers stop, what they buffered becomes durable, everything received is processed in a last batch, a checkpoint is written; nothing is
+   * left to run again. Otherwise work in flight is given up and runs again at the next start. A context that was not started gives up its directory.
+   * A second call with `graceful: false` hurries a graceful stop.
+   *
+   * @throws {StreamError} If the last batch or the last checkpoint fails.
+   */
+  async stop(options: StopOptions = {}): Promise<void> {
+    refuseUnknownOptions('stop', options, ['graceful']);
+    const isGraceful = options.graceful ?? true;
+    if (!isGraceful) this.#driver?.abortTasks();
+    if (this.#move('stop', 'stop')) {
+      this.#graph.close('stopped');
+      this.#stopping = this.#stop(isGraceful);
+    }
+    await this.#stopping;
+  }
+
+  /**
+   * Waits until the context has stopped.
+   *
+   * @throws {Error} What stopped it, if that was a failure.
+   */
+  awaitTermination(): Promise<void> {
+    return this.#termination.promise;
+  }
+
+  /** Stops gracefully. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #attach(env: Env, directory: string, createStore: (directory: string) => CheckpointStore): Promise<void> {
+    if (this.#attachment !== undefined) throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`);
+    await withDirectoryErrors(directory, async () => {
+      await makeDirectoryDurably(env.files, directory);
+      const lock = await lockDirectory(env, directory);
+      const store = createStore(checkpointDirectory(directory));
+      try {
+        const reading = await readStore(env, { directory, app: this.#settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
+        const isStoreOpen = reading.kind === 'store';
+        const refusal = isStoreOpen ? this.#compare(reading.graph, directory) : undefined;
+        this.#attachment = { env, directory, lock, store, isStoreOpen, refusal };
+      } catch (error) {
+        await store.close();
+        await lock.release();
+        throw error;
+      }
+    });
+  }
+
+  #compare(before: Parameters<typeof requireSameGraph>[0], directory: string): Error | undefined {
+    try {
+      requireSameGraph(before, this.#graph.descriptor, directory);
+      return undefined;
+    } catch (error) {
+      return toError(error);
+    }
+  }
+
+  #requireReady(): Attachment {
+    if (this.#graph.outputs.length === 0) throw new UsageError('STREAM_INVALID_GRAPH', 'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run');
+    const attachment = this.#attachment;
+    if (attachment === undefined) throw new UsageError('STREAM_DIRECTORY', 'Cannot start the context as it must have a store directory: it was made by new alone; open it with StreamingContext.getOrCreate(directory, create)');
+    if (attachment.refusal !== undefined) throw attachment.refusal;
+    return attachment;
+  }
+
+  async #stop(isGraceful: boolean): Promise<void> {
+    try {
+      try {
+        await (isGraceful ? this.#driver?.stopGracefully() : this.#driver?.stopAtOnce());
+      } finally {
+        await this.#release();
+      }
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!(error instanceof AbortError)) {
+        this.#finishFailed(error);
+        throw error;
+      }
+    }
+    if (this.#move('stopped', 'stop')) this.#termination.resolve();
+  }
+
+  #fail(error: Error): void {
+    if (!this.#move('fail', 'fail')) return;
+    this.#attachment?.env.logger.error({ err: error }, 'streaming context failed');
+    this.#graph.close('stopped');
+    const earlier = this.#stopping ?? Promise.resolve();
+    this.#stopping = (async () => {
+      await earlier.catch(() => undefined);
+      await this.#driver?.stopAtOnce().catch(() => undefined);
+      await this.#release().catch(() => undefined);
+      this.#termination.reject(error);
+    })();
+  }
+
+  #finishFailed(error: Error): void {
+    if (this.#move('fail', 'fail')) this.#termination.reject(error);
+  }
+
+  async #release(): Promise<void> {
+    if (this.#driver === undefined) await this.#attachment?.store.close();
+    await this.#attachment?.lock.release();
+  }
+
+  /** Moves to the next state; returns false where the event changes nothing. */
+  #move(event: ContextEvent, action: string): boolean {
+    const next = LIFE_CYCLE[this.#state][event];
+    if (next === 'ignored') return false;
+    if (next === 'illegal') throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot ${action} the context as it must be ${event === 'start' ? 'new' : 'running'}: it is ${this.#state}`);
+    this.#state = next;
+    return true;
+  }
+}

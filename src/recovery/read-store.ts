@@ -1,0 +1,30 @@
+// Reads a store to compare it with today's graph, and changes nothing but LevelDB's own files.
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
+import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Env } from '../env/env.ts';
+import { scanWal, type ScanOptions } from '../wal/scan.ts';
+import { readEvents } from './read-events.ts';
+import { lastGraph } from './recover.ts';
+import { journalDirectory, readOwner } from './store-layout.ts';
+
+/** What was found in a directory. */
+export type StoreReading = { readonly kind: 'absent' } | { readonly kind: 'store'; readonly graph: GraphDescriptor | undefined };
+
+/**
+ * Reads whom a store belongs to and which graph wrote it; opens the checkpoint store if there is one.
+ *
+ * @throws {UsageError} If it belongs to another application.
+ * @throws {CorruptionError} If identity, log or checkpoints are damaged or of an unknown version.
+ */
+export async function readStore(env: Env, place: { readonly directory: string; readonly app: string; readonly recordBytesMax: number }, store: CheckpointStore): Promise<StoreReading> {
+  const { directory, app, recordBytesMax } = place;
+  const identity = await readOwner(env, { directory, app, isSynced: false });
+  if (identity === undefined) return { kind: 'absent' };
+  await store.open('existing');
+  const options: ScanOptions = { files: env.files, directory: journalDirectory(directory), storeId: identity.storeId, payloadBytesMax: recordBytesMax, isSynced: false };
+  const scan = await scanWal(options);
+  const events = await readEvents(options, scan.spans);
+  const { whole } = await new Checkpoints(store).heads();
+  return { kind: 'store', graph: lastGraph(events, whole[0]) };
+}

@@ -1,0 +1,170 @@
+// The order of a recovery: raise the epoch, sync and scan the log, begin a segment, restore, compare the graph, look at the sinks, claim them, judge again. Returns a value;
+// what must run is run by the scheduler.
+import { publish, type RecoveryFound } from '../core/diagnostics.ts';
+import { UsageError, type StreamError } from '../core/errors.ts';
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
+import type { Uid } from '../core/ids.ts';
+import { toBatchTime } from '../core/time.ts';
+import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Env } from '../env/env.ts';
+import type { LoggedEvent } from '../journal/apply-event.ts';
+import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
+import type { Opened } from '../journal/events.ts';
+import { raiseEpoch, STORE_FORMAT_VERSION, type Identity } from '../journal/identity.ts';
+import { Journal } from '../journal/journal.ts';
+import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
+import type { SinkView } from '../sinks/sink.ts';
+import type { KeyedState } from '../state/keyed-state.ts';
+import { scanWal, type ScanOptions } from '../wal/scan.ts';
+import { openWal } from '../wal/wal.ts';
+import { compareGraphs } from './compare-graphs.ts';
+import { decideBatch, type BatchAction } from './decide-batch.ts';
+import { claimSinks, type SinkOutput } from './judge-sinks.ts';
+import { readEvents } from './read-events.ts';
+import { restoreCheckpoint, type Restored } from './restore-checkpoint.ts';
+import { createStore, journalDirectory, readOwner } from './store-layout.ts';
+
+/** The limits of the log. */
+export interface LogLimits {
+  readonly segmentBytesMax: number;
+  readonly recordBytesMax: number;
+  readonly groupBytesMax: number;
+  readonly blockCacheBytesMax: number;
+}
+
+/** What a recovery works with. */
+export interface RecoverOptions {
+  readonly env: Env;
+  readonly directory: string;
+  readonly app: string;
+  readonly codeVersion: string;
+  readonly graph: GraphDescriptor;
+  readonly outputs: readonly SinkOutput[];
+  /** The checkpoint store of the directory. */
+  readonly store: CheckpointStore;
+  /** Whether the store is open already. */
+  readonly isStoreOpen: boolean;
+  readonly limits: LogLimits;
+  readonly onPoisoned: (error: StreamError) => void;
+}
+
+/** A store that is ready to go on. */
+export interface Recovered {
+  readonly identity: Identity;
+  readonly journal: Journal;
+  readonly states: Map<Uid, KeyedState>;
+  readonly checkpoints: Checkpoints;
+  /** Heads that stay, newest first. */
+  readonly retained: readonly StoredHead[];
+  readonly nextCheckpoint: number;
+  readonly views: ReadonlyMap<Uid, SinkView>;
+  /** What must run again, oldest first. */
+  readonly batches: readonly { readonly batch: LedgerBatch; readonly action: Extract<BatchAction, 'rerun' | 'state-only'> }[];
+}
+
+/** The graph that wrote the store last: the journal's newest, or the checkpoint's when the log was cut behind it. */
+export function lastGraph(events: readonly LoggedEvent[], head: StoredHead | undefined): GraphDescriptor | undefined {
+  const opened = events.flatMap(({ event }) => (event.kind === 'opened' ? [event.graph] : [])).at(-1);
+  return opened ?? (head === undefined ? undefined : decodeMetadata(head.head.metadata).graph);
+}
+
+/** Refuses a graph that is not the one the store belongs to. */
+export function requireSameGraph(before: GraphDescriptor | undefined, now: GraphDescriptor, directory: string): void {
+  const differences = before === undefined ? [] : compareGraphs(before, now);
+  if (differences.length === 0) return;
+  throw new UsageError('STREAM_GRAPH_CHANGED', `Cannot go on with the store "${directory}" as the graph must be the one that wrote it: ${differences.join('; ')}`);
+}
+
+function decideBatches(ledger: Ledger, checkpointTime: number): Recovered['batches'] {
+  return ledger.batches.flatMap((batch) => {
+    const action = decideBatch({ isPlanned: true, isCompleted: batch.completion !== undefined, isInCheckpoint: batch.batchTime <= checkpointTime });
+    return action === 'rerun' || action === 'state-only' ? [{ batch, action }] : [];
+  });
+}
+
+/** Batches that must run again need the code that planned them. */
+function requireSameCode(batches: Recovered['batches'], codeVersion: string): void {
+  const other = batches.find(({ batch }) => batch.codeVersion !== codeVersion);
+  if (other === undefined) return;
+  throw new UsageError(
+    'STREAM_CODE_VERSION',
+    `Cannot run batch ${other.batch.batchTime} again as the version of the program must be "${other.batch.codeVersion}", which planned it: this is version "${codeVersion}". Let the old version finish and stop cleanly first`,
+  );
+}
+
+function describeFind(events: readonly LoggedEvent[], parts: { readonly identity: Identity; readonly restored: Restored; readonly batches: Recovered['batches']; readonly tornBytes: number }): Omit<RecoveryFound, 'rowsOfUnfinished'> {
+  const { identity, restored, batches, tornBytes } = parts;
+  const last = events.at(-1)?.event;
+  const previousEpoch = identity.epoch - 1;
+  const openedAt = events.findLastIndex(({ event }) => event.kind === 'opened');
+  const wasOpened = restored.ledger.epoch === previousEpoch;
+  const unfinished = batches.filter(({ action }) => action === 'rerun').length;
+  const isClean = previousEpoch === 0 || last?.kind === 'closed';
+  return {
+    app: identity.app,
+    epoch: identity.epoch,
+    isClean,
+    diedInRecovery: !isClean && (!wasOpened || (openedAt >= 0 && openedAt === events.length - 1 && batches.length > 0)),
+    diedInCheckpoint: restored.hasUnanchored,
+    blocksWaiting: restored.ledger.waiting.length,
+    batchesUnfinished: unfinished,
+    batchesToReplay: batches.length - unfinished,
+    tornBytes,
+  };
+}
+
+async function openIdentity(options: RecoverOptions): Promise<Identity> {
+  const { env, directory, app, store, isStoreOpen } = options;
+  const owner = await readOwner(env, { directory, app, isSynced: true });
+  if (owner === undefined) return createStore(env, { directory, app }, store);
+  if (!isStoreOpen) await store.open('existing');
+  return owner;
+}
+
+/**
+ * Recovers a store, or makes it. The caller holds the lock of the directory.
+ *
+ * @throws {UsageError} If the store belongs to another application or graph, or the code version differs over batches that must run again.
+ * @throws {CorruptionError} If store or sinks contradict themselves or each other.
+ * @throws {LockedError} If a newer driver has claimed a sink.
+ */
+export async function recover(options: RecoverOptions): Promise<Recovered> {
+  const { env, directory, app, codeVersion, graph, store, limits } = options;
+  const identity = await raiseEpoch(env, directory, await openIdentity(options));
+  publish('recovery-started', () => ({ app, epoch: identity.epoch }));
+  const { storeId, epoch, incarnation } = identity;
+  const scanOptions: ScanOptions = { files: env.files, directory: journalDirectory(directory), storeId, payloadBytesMax: limits.recordBytesMax, isSynced: true };
+  const scan = await scanWal(scanOptions);
+  const { onPoisoned } = options;
+  const wal = await openWal({ env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, onPoisoned }, scan);
+  try {
+    const events = await readEvents(scanOptions, wal.spans);
+    const checkpoints = new Checkpoints(store);
+    const restored = await restoreCheckpoint(checkpoints, events, { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn });
+    const { accepted, ledger } = restored;
+    requireSameGraph(lastGraph(events, accepted), graph, directory);
+    const batches = decideBatches(ledger, accepted?.head.batchTime ?? 0);
+    requireSameCode(batches, codeVersion);
+    const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });
+    const journal = new Journal(wal, ledger, limits.blockCacheBytesMax);
+    await anchorAccepted(journal, restored);
+    await checkpoints.retain(restored.retained);
+    const opened: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
+    await journal.append(opened);
+    const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
+    publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
+    return { identity, journal, states: restored.states, checkpoints, retained: restored.retained, nextCheckpoint: restored.nextNumber, views, batches };
+  } catch (error) {
+    await wal.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The crash came between a checkpoint and its anchor: the anchor is written now, before anything is decided on the checkpoint. */
+async function anchorAccepted(journal: Journal, restored: Restored): Promise<void> {
+  const { accepted, isAnchored } = restored;
+  if (accepted === undefined || isAnchored) return;
+  const { head, hash } = accepted;
+  await journal.append({ kind: 'checkpoint', number: head.number, batchTime: toBatchTime(head.batchTime), lsn: head.lsn, headHash: hash });
+}

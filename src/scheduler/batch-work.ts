@@ -1,0 +1,76 @@
+// One batch while it is computed: the scope that the graph computes in, and the state changes that are merged only when the batch is completed.
+import { present } from '../core/assert.ts';
+import { stateDigest, type StateChange } from '../core/digest.ts';
+import type { Uid } from '../core/ids.ts';
+import type { BatchScope } from '../dstream/graph.ts';
+import type { TaskRunner } from '../executor/task-runner.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
+import type { RddNode } from '../rdd/node.ts';
+import { digestChanges, type KeyedState, type SlotChanges } from '../state/keyed-state.ts';
+
+/** What a batch is computed with. */
+export interface BatchWorkOptions {
+  readonly app: string;
+  readonly batch: LedgerBatch;
+  readonly journal: Journal;
+  readonly states: Map<Uid, KeyedState>;
+  readonly tasks: TaskRunner;
+}
+
+/** The scope of one batch, and its changes. */
+export class BatchWork {
+  readonly scope: BatchScope;
+  readonly #states: Map<Uid, KeyedState>;
+  readonly #nodes = new Map<Uid, RddNode<unknown>>();
+  /** By operator and partition. An attempt replaces what an earlier one noted. */
+  readonly #changes = new Map<Uid, Map<number, ReadonlyMap<number, SlotChanges>>>();
+
+  constructor({ app, batch, journal, states, tasks }: BatchWorkOptions) {
+    this.#states = states;
+    const nodes = this.#nodes;
+    const changes = this.#changes;
+    this.scope = {
+      app,
+      batchTime: batch.batchTime,
+      tasks,
+      blocks: (stream): readonly LoggedBlock[] => batch.inputs.get(stream) ?? [],
+      readBlock: (block) => journal.readBlock(block),
+      shufflePartitions: (operator) => present(batch.shuffles.get(operator), `the plan of ${batch.batchTime} names the shuffle "${operator}"`),
+      state: (operator) => stateOf(states, operator),
+      noteChanges(operator, partition, noted) {
+        const partitions = changes.get(operator) ?? new Map<number, ReadonlyMap<number, SlotChanges>>();
+        changes.set(operator, partitions.set(partition, noted));
+      },
+      once<T>(stream: Uid, make: () => RddNode<T>): RddNode<T> {
+        const known = nodes.get(stream);
+        if (known !== undefined) return known as RddNode<T>;
+        const made = make();
+        nodes.set(stream, made);
+        return made;
+      },
+    };
+  }
+
+  /** SHA-256 over all that the batch changes in keyed state. */
+  digest(): string {
+    const all: StateChange[] = [];
+    for (const [uid, slot, changes] of this.#slots()) all.push(...digestChanges(uid, slot, changes));
+    return stateDigest(all);
+  }
+
+  /** Makes the changes. Called once, when the batch is completed. */
+  merge(): void {
+    for (const [uid, slot, changes] of this.#slots()) stateOf(this.#states, uid).merge(slot, changes);
+  }
+
+  *#slots(): Generator<readonly [Uid, number, SlotChanges]> {
+    for (const [uid, partitions] of this.#changes) {
+      for (const slots of partitions.values()) for (const [slot, changes] of slots) yield [uid, slot, changes];
+    }
+  }
+}
+
+function stateOf(states: Map<Uid, KeyedState>, operator: Uid): KeyedState {
+  return present(states.get(operator), `the operator "${operator}" has state`);
+}
