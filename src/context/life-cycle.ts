@@ -6,7 +6,7 @@ export type ContextState = 'created' | 'starting' | 'running' | 'stopping' | 'st
 /** What happens to a context. */
 export type ContextEvent = 'start' | 'started' | 'stop' | 'stopped' | 'fail';
 
-/** The next state; `ignored` changes nothing, `illegal` is an error of the caller. */
+/** The next state; `ignored` changes nothing, `illegal` is an error of the caller. A stop during a start waits until the start has ended, so it never meets `starting`. */
 export const LIFE_CYCLE: Readonly<Record<ContextState, Readonly<Record<ContextEvent, ContextState | 'ignored' | 'illegal'>>>> = {
   created: { start: 'starting', started: 'illegal', stop: 'stopping', stopped: 'illegal', fail: 'failed' },
   starting: { start: 'illegal', started: 'running', stop: 'illegal', stopped: 'illegal', fail: 'failed' },

@@ -112,6 +112,7 @@ export class StreamingContext implements AsyncDisposable {
   #state: ContextState = 'created';
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;
+  #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   /**
@@ -190,6 +191,11 @@ export class StreamingContext implements AsyncDisposable {
   async start(): Promise<void> {
     this.#move('start', 'start');
     this.#graph.close('started');
+    this.#starting = this.#start();
+    await this.#starting;
+  }
+
+  async #start(): Promise<void> {
     try {
       const attachment = this.#requireReady();
       const { env, directory, store, isStoreOpen } = attachment;
@@ -213,7 +219,7 @@ export class StreamingContext implements AsyncDisposable {
   /**
    * Stops the program. Gracefully: receivers stop, what they buffered becomes durable, everything received is processed in a last batch, a checkpoint is written; nothing is
    * left to run again. Otherwise work in flight is given up and runs again at the next start. A context that was not started gives up its directory.
-   * A second call with `graceful: false` hurries a graceful stop.
+   * During a start it waits for the start first. A second call with `graceful: false` hurries a graceful stop.
    *
    * @throws {StreamError} If the last batch or the last checkpoint fails.
    */
@@ -221,6 +227,8 @@ export class StreamingContext implements AsyncDisposable {
     refuseUnknownOptions('stop', options, ['graceful']);
     const isGraceful = options.graceful ?? true;
     if (!isGraceful) this.#driver?.abortTasks();
+    // A start under way comes to its end first, whichever it is; its caller hears of a failure.
+    if (this.#state === 'starting') await this.#starting?.catch(() => undefined);
     if (this.#move('stop', 'stop')) {
       this.#graph.close('stopped');
       this.#stopping = this.#stop(isGraceful);

@@ -53,13 +53,14 @@ export class Checkpointer {
     const { ledger } = journal;
     const number = this.#nextNumber;
     this.#nextNumber += 1;
-    publish('checkpoint-started', () => ({ app, number, batchTime }));
     const covered = ledger.batches.filter((batch) => batch.batchTime <= batchTime);
     const snapshot = { ...ledger, batches: ledger.batches.filter((batch) => batch.batchTime > batchTime) };
     const { lsn } = snapshot;
     const metadata = encodeMetadata({ graph, codeVersion, neededLsn: neededLsn(snapshot) });
     const collected = [...states.values()].map((state) => state.collect());
     const changed = collected.flatMap((state) => state.changed);
+    const encoded = encodeLedger(snapshot);
+    publish('checkpoint-started', () => ({ app, number, batchTime }));
     const stored = await checkpoints.write({
       number,
       lsn,
@@ -68,7 +69,7 @@ export class Checkpointer {
       storeId,
       metadata,
       previous: this.#retained[0],
-      ledger: encodeLedger(snapshot),
+      ledger: encoded,
       changed,
       kept: collected.flatMap((state) => state.kept),
     });
