@@ -62,7 +62,7 @@ function say(text: string): void {
 
 /** Waits without giving way to anything: timers are too coarse for a moment inside a checkpoint. */
 function spin(ms: number): void {
-  for (const until = performance.now() + ms; performance.now() < until; );
+  for (const until = performance.now() + ms; performance.now() < until;);
 }
 
 /** Kills the program at the event that fits the kind it lacks most, after it has run for a moment. */
@@ -166,7 +166,8 @@ async function waitForEnd(tally: Tally, feeder: ChildProcess): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     if (feeder.exitCode !== null || feeder.signalCode !== null) throw new Error('the feeder died');
     if (tally.isEnough) feeder.send('finish');
-    if (seconds % 5 === 4) say(`${String(seconds + 1).padStart(4)} s   ${tally.acknowledged} of ${tally.lines} lines acknowledged   ${tally.kills} kills${missing(tally)}`);
+    if (seconds % 5 === 4)
+      say(`${String(seconds + 1).padStart(4)} s   ${tally.acknowledged} of ${tally.lines} lines acknowledged   ${tally.kills} kills${missing(tally)}`);
     if (tally.lines > 0 && tally.acknowledged >= tally.lines) return;
     if ((performance.now() - startedAt) / 1000 > SECONDS_MAX) throw new Error(`the last line was not acknowledged within ${SECONDS_MAX} s`);
   }

@@ -19,7 +19,9 @@ function report(message: object): void {
 async function send(socket: Socket, from: number): Promise<void> {
   let next = from;
   while (next < lines.length && !socket.destroyed) {
-    const until = isFinishing ? Math.min(next + 500, lines.length) : Math.min(next + Math.ceil((Number(linesPerSecond) * TICK_MS) / 1000), lines.length - HELD_BACK);
+    const until = isFinishing
+      ? Math.min(next + 500, lines.length)
+      : Math.min(next + Math.ceil((Number(linesPerSecond) * TICK_MS) / 1000), lines.length - HELD_BACK);
     let text = '';
     for (; next < until; next++) text += `${next} ${lines[next] ?? ''}\n`;
     if (text !== '' && !socket.write(text)) await new Promise<void>((resolve) => socket.once('drain', resolve).once('close', resolve));

@@ -48,7 +48,11 @@ export function acceptHead(scene: AcceptScene): HeadVerdict {
   const { heads, anchors, log } = scene;
   for (const head of heads) {
     if (head.lsn > log.last) {
-      return { kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD', why: `checkpoint ${head.number} was folded up to record ${head.lsn}, the log ends with record ${log.last}` };
+      return {
+        kind: 'refuse',
+        code: 'STREAM_CHECKPOINT_AHEAD',
+        why: `checkpoint ${head.number} was folded up to record ${head.lsn}, the log ends with record ${log.last}`,
+      };
     }
   }
   const last = anchors.at(-1);
@@ -58,11 +62,13 @@ export function acceptHead(scene: AcceptScene): HeadVerdict {
     const isAccepted = (isNewest && isAcceptedAsNewest(head, last)) || anchors.some((anchor) => anchor.headHash === head.hash);
     if (isAccepted && reaches(head)) return { kind: 'head', number: head.number, isAnchored: last?.headHash === head.hash };
   }
-  if (log.first === 1) return { kind: 'replay' };
+  return log.first === 1 ? { kind: 'replay' } : refuseAll(scene);
+}
+
+function refuseAll({ heads, damaged, anchors, log }: AcceptScene): HeadVerdict {
+  const last = anchors.at(-1);
   const found = heads.length === 0 ? 'no whole checkpoint' : `checkpoints ${heads.map((head) => head.number).join(', ')}`;
-  return {
-    kind: 'refuse',
-    code: 'STREAM_CHECKPOINT_CORRUPT',
-    why: `${found} in the store, damaged: ${scene.damaged.join(', ') || 'none'}, the log names ${last === undefined ? 'none' : `checkpoint ${last.number}`} and begins with record ${log.first}`,
-  };
+  const named = last === undefined ? 'none' : `checkpoint ${last.number}`;
+  const why = `${found} in the store, damaged: ${damaged.join(', ') || 'none'}, the log names ${named} and begins with record ${log.first}`;
+  return { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT', why };
 }

@@ -127,7 +127,9 @@ export class Checkpoints {
 
   /** Removes every head but `retained`, and every blob that none of them names. */
   async retain(retained: readonly StoredHead[]): Promise<void> {
-    const named = new Set(retained.flatMap(({ head }) => [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))]));
+    const named = new Set(
+      retained.flatMap(({ head }) => [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))]),
+    );
     const changes: StoreChange[] = [];
     for (const prefix of [HEAD_PREFIX, ...BLOB_PREFIXES]) {
       for (const key of await this.#store.keys(prefix)) if (!named.has(key)) changes.push({ kind: 'delete', key });

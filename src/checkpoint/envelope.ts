@@ -26,7 +26,10 @@ export interface Envelope {
 }
 
 /** The answer of {@link openEnvelope}. */
-export type EnvelopeReading = { readonly kind: 'envelope'; readonly envelope: Envelope } | { readonly kind: 'version'; readonly version: number } | { readonly kind: 'bad'; readonly why: string };
+export type EnvelopeReading =
+  | { readonly kind: 'envelope'; readonly envelope: Envelope }
+  | { readonly kind: 'version'; readonly version: number }
+  | { readonly kind: 'bad'; readonly why: string };
 
 /** Puts a value into its envelope. */
 export function sealEnvelope(envelope: Envelope): Uint8Array {

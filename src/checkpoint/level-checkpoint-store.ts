@@ -13,8 +13,12 @@ function openError(path: string, thrown: unknown): StreamError {
   const error = toError(thrown);
   const detail = error.cause instanceof Error ? error.cause.message : error.message;
   const code = causeCode(error);
-  if (code === 'LEVEL_LOCKED') return new LockedError('STREAM_LOCKED', `Cannot open the checkpoint store "${path}" as no other process may have it open: ${detail}`, { cause: error });
-  if (code === 'LEVEL_IO_ERROR') return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be readable and writable: ${detail}`, { cause: error });
+  if (code === 'LEVEL_LOCKED')
+    return new LockedError('STREAM_LOCKED', `Cannot open the checkpoint store "${path}" as no other process may have it open: ${detail}`, { cause: error });
+  if (code === 'LEVEL_IO_ERROR')
+    return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be readable and writable: ${detail}`, {
+      cause: error,
+    });
   return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be whole: ${detail}`, { cause: error });
 }
 

@@ -10,7 +10,9 @@ async function readNote(env: Env, path: string): Promise<string> {
   if ((await env.files.stat(path)) === undefined) return 'a process that left no note';
   const handle = await env.files.open(path, 'read');
   try {
-    return Buffer.from(await handle.read(0, NOTE_BYTES_MAX)).toString('utf8').trim();
+    return Buffer.from(await handle.read(0, NOTE_BYTES_MAX))
+      .toString('utf8')
+      .trim();
   } finally {
     await handle.close();
   }
@@ -24,7 +26,10 @@ async function readNote(env: Env, path: string): Promise<string> {
 export async function lockDirectory(env: Env, directory: string): Promise<FileLock> {
   const lock = await env.files.lock(directory);
   if (lock !== undefined) return lock;
-  throw new LockedError('STREAM_LOCKED', `Cannot open the store "${directory}" as no other driver may have it: ${await readNote(env, `${directory}/lock`)} has it`);
+  throw new LockedError(
+    'STREAM_LOCKED',
+    `Cannot open the store "${directory}" as no other driver may have it: ${await readNote(env, `${directory}/lock`)} has it`,
+  );
 }
 
 /** Leaves a note for the message of the next driver that finds the lock taken. */

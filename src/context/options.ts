@@ -104,7 +104,8 @@ const KNOWN = [
 
 function duration(name: string, value: Duration | undefined, fallback: Duration): Duration {
   if (value === undefined) return fallback;
-  if (!Number.isSafeInteger(value) || value < 1) throw optionError(OWNER, name, { expected: 'a duration made by milliseconds, seconds or minutes', found: value });
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw optionError(OWNER, name, { expected: 'a duration made by milliseconds, seconds or minutes', found: value });
   return value;
 }
 
@@ -115,11 +116,15 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
   const given: Duration | undefined = options.batchInterval;
   if (given === undefined) throw optionError(OWNER, 'batchInterval', { expected: 'a duration made by milliseconds, seconds or minutes', found: given });
   const batchInterval = duration('batchInterval', given, given);
-  const checkpointInterval = duration('checkpointInterval', options.checkpointInterval, milliseconds(Math.ceil(CHECKPOINT_MS_MIN / batchInterval) * batchInterval));
+  const checkpointInterval = duration(
+    'checkpointInterval',
+    options.checkpointInterval,
+    milliseconds(Math.ceil(CHECKPOINT_MS_MIN / batchInterval) * batchInterval),
+  );
   if (checkpointInterval % batchInterval !== 0) {
     throw optionError(OWNER, 'checkpointInterval', { expected: `a multiple of the batch interval of ${batchInterval} ms`, found: checkpointInterval });
   }
-  const whole = (name: keyof StreamingContextOptions & string, value: number | undefined, fallback: number): number => wholeOption(OWNER, name, { value, fallback, min: 1 });
+  const whole = (name: string, value: number | undefined, fallback: number): number => wholeOption(OWNER, name, { value, fallback, min: 1 });
   return {
     appName,
     batchInterval,
@@ -160,7 +165,11 @@ export interface SocketStreamOptions {
 }
 
 /** Checks the options of `socketTextStream`. */
-export function resolveSocketOptions(host: string, port: number, options: SocketStreamOptions): { readonly host: string; readonly port: number; readonly isAcknowledged: boolean; readonly lineBytesMax: number } {
+export function resolveSocketOptions(
+  host: string,
+  port: number,
+  options: SocketStreamOptions,
+): { readonly host: string; readonly port: number; readonly isAcknowledged: boolean; readonly lineBytesMax: number } {
   const owner = 'socketTextStream';
   refuseUnknownOptions(owner, options, ['uid', 'acknowledged', 'lineBytesMax']);
   const acknowledged: unknown = options.acknowledged ?? false;

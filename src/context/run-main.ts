@@ -25,7 +25,11 @@ function listenForSignals(context: StreamingContext, logger: Logger): () => void
   };
 }
 
-async function runToEnd(directory: string, create: () => StreamingContext | Promise<StreamingContext>, options: GetOrCreateOptions & { readonly logger: Logger }): Promise<ExitCode> {
+async function runToEnd(
+  directory: string,
+  create: () => StreamingContext | Promise<StreamingContext>,
+  options: GetOrCreateOptions & { readonly logger: Logger },
+): Promise<ExitCode> {
   try {
     const context = await StreamingContext.getOrCreate(directory, create, options);
     const stopListening = listenForSignals(context, options.logger);
@@ -55,6 +59,10 @@ async function runToEnd(directory: string, create: () => StreamingContext | Prom
  */
 export async function runMain(directory: string, create: () => StreamingContext | Promise<StreamingContext>, options: GetOrCreateOptions = {}): Promise<void> {
   const logger: Logger = options.env?.logger ?? options.logger ?? pino({ name: 'millrace' }, pino.destination({ dest: 2, sync: true }));
-  const code = await runToEnd(directory, create, options.env === undefined ? { ...options, logger } : ({ ...options, logger } as GetOrCreateOptions & { readonly logger: Logger }));
+  const code = await runToEnd(
+    directory,
+    create,
+    options.env === undefined ? { ...options, logger } : ({ ...options, logger } as GetOrCreateOptions & { readonly logger: Logger }),
+  );
   process.exit(code);
 }

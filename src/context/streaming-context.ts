@@ -21,7 +21,14 @@ import { lockDirectory, noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
 import { makeDirectoryDurably } from './make-directory.ts';
-import { RECORD_BYTES_MAX, resolveContextOptions, resolveSocketOptions, type ResolvedContextOptions, type SocketStreamOptions, type StreamingContextOptions } from './options.ts';
+import {
+  RECORD_BYTES_MAX,
+  resolveContextOptions,
+  resolveSocketOptions,
+  type ResolvedContextOptions,
+  type SocketStreamOptions,
+  type StreamingContextOptions,
+} from './options.ts';
 
 /** Options of {@link StreamingContext.getOrCreate}. */
 export interface GetOrCreateOptions {
@@ -142,10 +149,14 @@ export class StreamingContext implements AsyncDisposable {
     options: GetOrCreateOptions = {},
   ): Promise<StreamingContext> {
     refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore']);
-    if (options.env !== undefined && options.logger !== undefined) throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
+    if (options.env !== undefined && options.logger !== undefined)
+      throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
     const context: unknown = await create();
     if (!(context instanceof StreamingContext)) {
-      throw new UsageError('STREAM_INVALID_GRAPH', `Cannot open "${directory}" as create must return a StreamingContext: it returned ${context === null ? 'null' : typeof context}`);
+      throw new UsageError(
+        'STREAM_INVALID_GRAPH',
+        `Cannot open "${directory}" as create must return a StreamingContext: it returned ${context === null ? 'null' : typeof context}`,
+      );
     }
     const env = options.env ?? createNodeEnv(options.logger);
     await context.#attach(env, resolve(directory), options.checkpointStore ?? createLevelCheckpointStore);
@@ -251,7 +262,11 @@ export class StreamingContext implements AsyncDisposable {
   }
 
   async #attach(env: Env, directory: string, createStore: (directory: string) => CheckpointStore): Promise<void> {
-    if (this.#attachment !== undefined) throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`);
+    if (this.#attachment !== undefined)
+      throw new UsageError(
+        'STREAM_ILLEGAL_STATE',
+        `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
+      );
     await withDirectoryErrors(directory, async () => {
       await makeDirectoryDurably(env.files, directory);
       const lock = await lockDirectory(env, directory);
@@ -279,9 +294,17 @@ export class StreamingContext implements AsyncDisposable {
   }
 
   #requireReady(): Attachment {
-    if (this.#graph.outputs.length === 0) throw new UsageError('STREAM_INVALID_GRAPH', 'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run');
+    if (this.#graph.outputs.length === 0)
+      throw new UsageError(
+        'STREAM_INVALID_GRAPH',
+        'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run',
+      );
     const attachment = this.#attachment;
-    if (attachment === undefined) throw new UsageError('STREAM_DIRECTORY', 'Cannot start the context as it must have a store directory: it was made by new alone; open it with StreamingContext.getOrCreate(directory, create)');
+    if (attachment === undefined)
+      throw new UsageError(
+        'STREAM_DIRECTORY',
+        'Cannot start the context as it must have a store directory: it was made by new alone; open it with StreamingContext.getOrCreate(directory, create)',
+      );
     if (attachment.refusal !== undefined) throw attachment.refusal;
     return attachment;
   }
@@ -329,7 +352,8 @@ export class StreamingContext implements AsyncDisposable {
   #move(event: ContextEvent, action: string): boolean {
     const next = LIFE_CYCLE[this.#state][event];
     if (next === 'ignored') return false;
-    if (next === 'illegal') throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot ${action} the context as it must be ${event === 'start' ? 'new' : 'running'}: it is ${this.#state}`);
+    if (next === 'illegal')
+      throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot ${action} the context as it must be ${event === 'start' ? 'new' : 'running'}: it is ${this.#state}`);
     this.#state = next;
     return true;
   }

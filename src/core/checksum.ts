@@ -5,7 +5,8 @@ import { crc32 as zlibCrc32 } from 'node:zlib';
 /** CRC-32 with the IEEE polynomial over several pieces, as if they stood in one. */
 export function crc32(...pieces: readonly Uint8Array[]): number {
   let crc = 0;
-  for (const piece of pieces) crc = zlibCrc32(piece, crc);
+  // zlib answers 0 for no bytes, whatever it was given to go on from.
+  for (const piece of pieces) if (piece.length > 0) crc = zlibCrc32(piece, crc);
   return crc;
 }
 

@@ -15,7 +15,13 @@ export interface DiagnosticEvents {
   /** The plan of a batch is durable. */
   readonly 'batch-planned': { readonly app: string; readonly batchTime: BatchTime; readonly recordCount: number };
   /** A sink holds a partition. */
-  readonly 'partition-committed': { readonly app: string; readonly batchTime: BatchTime; readonly sink: string; readonly partitionId: number; readonly result: 'committed' | 'duplicate' };
+  readonly 'partition-committed': {
+    readonly app: string;
+    readonly batchTime: BatchTime;
+    readonly sink: string;
+    readonly partitionId: number;
+    readonly result: 'committed' | 'duplicate';
+  };
   /** The completion of a batch is durable. */
   readonly 'batch-completed': { readonly app: string; readonly batchTime: BatchTime; readonly isRerun: boolean };
   /** A checkpoint is about to be written. */

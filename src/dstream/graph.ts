@@ -54,7 +54,12 @@ export interface SourceNode {
 /** An output of the graph. */
 export type OutputNode =
   | { readonly kind: 'sink'; readonly uid: Uid; readonly parent: StreamNode<unknown>; readonly sink: Sink<unknown> }
-  | { readonly kind: 'foreach'; readonly uid: Uid; readonly parent: StreamNode<unknown>; readonly run: (rdd: RDD<unknown>, batchTime: BatchTime) => void | Promise<void> };
+  | {
+      readonly kind: 'foreach';
+      readonly uid: Uid;
+      readonly parent: StreamNode<unknown>;
+      readonly run: (rdd: RDD<unknown>, batchTime: BatchTime) => void | Promise<void>;
+    };
 
 /** What an operator says of itself when it joins the graph. */
 export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful'> {
@@ -116,12 +121,16 @@ export class Graph {
   /** Takes an operator in and names it. */
   register(draft: NodeDraft): OperatorDescriptor {
     if (this.#closed !== undefined) {
-      throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}`);
+      throw new UsageError(
+        'STREAM_ILLEGAL_STATE',
+        `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}`,
+      );
     }
     const { kind, parents, isStateful, partitions, codec } = draft;
     const uid = draft.uid === undefined ? `${kind}-${this.#operators.length}` : textOption(kind, 'uid', draft.uid);
     const other = this.#operators.find((operator) => operator.uid === uid);
-    if (other !== undefined) throw new UsageError('STREAM_INVALID_GRAPH', `Cannot name ${kind} "${uid}" as each uid must stand for one thing: ${other.kind} has it already`);
+    if (other !== undefined)
+      throw new UsageError('STREAM_INVALID_GRAPH', `Cannot name ${kind} "${uid}" as each uid must stand for one thing: ${other.kind} has it already`);
     const descriptor: OperatorDescriptor = {
       uid,
       isPositional: draft.uid === undefined,

@@ -9,10 +9,7 @@ const NODE_TIMER_MS_MAX = 2 ** 31 - 1;
 function setLongTimer(delayMs: number, task: () => void): Timer {
   let handle: NodeJS.Timeout;
   const arm = (restMs: number): void => {
-    handle =
-      restMs > NODE_TIMER_MS_MAX
-        ? setTimeout(() => arm(restMs - NODE_TIMER_MS_MAX), NODE_TIMER_MS_MAX)
-        : setTimeout(task, Math.max(0, restMs));
+    handle = restMs > NODE_TIMER_MS_MAX ? setTimeout(() => arm(restMs - NODE_TIMER_MS_MAX), NODE_TIMER_MS_MAX) : setTimeout(task, Math.max(0, restMs));
   };
   arm(delayMs);
   return { cancel: () => clearTimeout(handle) };
@@ -27,5 +24,12 @@ export const silentLogger: Logger = { debug: () => undefined, info: () => undefi
 
 /** Makes the Env of this process, with the given logger or none. */
 export function createNodeEnv(logger: Logger = silentLogger): Env {
-  return { clock: nodeClock, files: createNodeFileSystem(), random: nodeRandom, logger, output: { write: (text) => void process.stdout.write(text) }, pid: process.pid };
+  return {
+    clock: nodeClock,
+    files: createNodeFileSystem(),
+    random: nodeRandom,
+    logger,
+    output: { write: (text) => void process.stdout.write(text) },
+    pid: process.pid,
+  };
 }

@@ -43,7 +43,9 @@ export function createTaskRunner(clock: Clock, signal: AbortSignal, policy: Atte
           const error = toError(thrown);
           if (isFinal(error)) throw error;
           if (attempt >= policy.attemptsMax) {
-            throw new TaskError('STREAM_TASK', `Cannot finish ${name} as one of ${policy.attemptsMax} attempts must succeed: the last threw ${error.message}`, { cause: error });
+            throw new TaskError('STREAM_TASK', `Cannot finish ${name} as one of ${policy.attemptsMax} attempts must succeed: the last threw ${error.message}`, {
+              cause: error,
+            });
           }
         }
         await pause(clock, policy.backoffMs * 2 ** (attempt - 1), signal);

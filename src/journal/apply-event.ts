@@ -26,11 +26,13 @@ function isNewer(epoch: number, counter: number, last: Ledger['lastBlock']): boo
 
 function applyBlock(ledger: Ledger, event: BlockAdded, position: LogPosition): void {
   const [epoch = Number.NaN, counter = Number.NaN] = event.blockId.split('-').map(Number);
-  if (!isNewer(epoch, counter, ledger.lastBlock)) throw contradiction(position, `block ${event.blockId} came after block ${ledger.lastBlock.epoch}-${ledger.lastBlock.counter}`);
+  if (!isNewer(epoch, counter, ledger.lastBlock))
+    throw contradiction(position, `block ${event.blockId} came after block ${ledger.lastBlock.epoch}-${ledger.lastBlock.counter}`);
   const positions = ledger.positions.get(event.stream) ?? new Map<string, number>();
   for (const { partition, from, until } of event.ranges ?? []) {
     const held = positions.get(partition);
-    if (held !== undefined && held !== from) throw contradiction(position, `"${partition}" of "${event.stream}" continues at ${from}, received was up to ${held}`);
+    if (held !== undefined && held !== from)
+      throw contradiction(position, `"${partition}" of "${event.stream}" continues at ${from}, received was up to ${held}`);
     positions.set(partition, until);
   }
   ledger.positions.set(event.stream, positions);
@@ -58,7 +60,8 @@ function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition
 
 function applyCompleted(ledger: Ledger, event: BatchCompleted, position: LogPosition): void {
   const batch = ledger.batches.find((planned) => planned.completion === undefined);
-  if (batch?.batchTime !== event.batchTime) throw contradiction(position, `batch ${event.batchTime} completed, the oldest unfinished one is ${batch?.batchTime ?? 'none'}`);
+  if (batch?.batchTime !== event.batchTime)
+    throw contradiction(position, `batch ${event.batchTime} completed, the oldest unfinished one is ${batch?.batchTime ?? 'none'}`);
   batch.completion = { written: event.written, stateDigest: event.stateDigest };
   for (const [sink, partitions] of event.written) {
     const rows = ledger.expected.get(sink) ?? new Map<number, { batchTime: BatchTime; planId: string; fingerprint: string }>();

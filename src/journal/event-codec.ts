@@ -10,7 +10,14 @@ import type { BatchCompleted, BatchPlanned, BlockAdded, CheckpointWritten, Journ
 export const EVENT_VERSION = 1;
 
 /** The frame type of each event. Part of the format: never change or reuse a number. */
-export const EVENT_TYPES: { readonly [K in JournalEvent['kind']]: number } = { opened: 1, 'block-added': 2, 'batch-planned': 3, 'batch-completed': 4, checkpoint: 5, closed: 6 };
+export const EVENT_TYPES: { readonly [K in JournalEvent['kind']]: number } = {
+  opened: 1,
+  'block-added': 2,
+  'batch-planned': 3,
+  'batch-completed': 4,
+  checkpoint: 5,
+  closed: 6,
+};
 
 const rangeShape: Shape<SourceRange> = object<{ [K in keyof SourceRange]: SourceRange[K] }>({ partition: string, from: count, until: count });
 
@@ -48,13 +55,18 @@ const completedShape = object<{ batchTime: number; written: ReadonlyMap<string, 
   stateDigest: string,
 });
 
-const checkpointShape = object<Omit<CheckpointWritten, 'kind' | 'batchTime'> & { batchTime: number }>({ number: count, batchTime: count, lsn: count, headHash: string });
+const checkpointShape = object<Omit<CheckpointWritten, 'kind' | 'batchTime'> & { batchTime: number }>({
+  number: count,
+  batchTime: count,
+  lsn: count,
+  headHash: string,
+});
 
 const versionShape = object<{ v: number }>({ v: count });
 
 /** Maps become objects. */
 function replacer(_key: string, value: unknown): unknown {
-  return value instanceof Map ? Object.fromEntries(value.entries()) : value;
+  return value instanceof Map ? Object.fromEntries<unknown>(value.entries()) : value;
 }
 
 /** The frame type and the pieces of an event's bytes; the payload of a block stands behind the text. */
@@ -66,7 +78,9 @@ export function encodeEvent(event: JournalEvent): { readonly type: number; reado
 }
 
 function toWritten(written: ReadonlyMap<string, ReadonlyMap<string, string>>): BatchCompleted['written'] {
-  return new Map([...written].map(([sink, partitions]) => [sink, new Map([...partitions].map(([partition, fingerprint]) => [Number(partition), fingerprint]))]));
+  return new Map(
+    [...written].map(([sink, partitions]) => [sink, new Map([...partitions].map(([partition, fingerprint]) => [Number(partition), fingerprint]))]),
+  );
 }
 
 function decodeBody(type: number, body: unknown, rest: Uint8Array): JournalEvent | undefined {
@@ -108,13 +122,21 @@ export function decodeEvent(type: number, payload: Uint8Array, lsn: number): Jou
     rest = reader.raw(reader.left);
     const { v } = versionShape(body, 'event');
     if (v !== EVENT_VERSION) {
-      throw new CorruptionError('STREAM_JOURNAL_VERSION', `Cannot read record ${lsn} of the journal as its event version must be ${EVENT_VERSION}: found version ${v}`);
+      throw new CorruptionError(
+        'STREAM_JOURNAL_VERSION',
+        `Cannot read record ${lsn} of the journal as its event version must be ${EVENT_VERSION}: found version ${v}`,
+      );
     }
     const event = decodeBody(type, body, rest);
     if (event !== undefined) return event;
   } catch (error) {
     if (error instanceof CorruptionError) throw error;
-    throw new CorruptionError('STREAM_JOURNAL_CORRUPT', `Cannot read record ${lsn} of the journal as it must hold an event: ${toError(error).message}`, { cause: error });
+    throw new CorruptionError('STREAM_JOURNAL_CORRUPT', `Cannot read record ${lsn} of the journal as it must hold an event: ${toError(error).message}`, {
+      cause: error,
+    });
   }
-  throw new CorruptionError('STREAM_JOURNAL_VERSION', `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 6: found type ${type}`);
+  throw new CorruptionError(
+    'STREAM_JOURNAL_VERSION',
+    `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 6: found type ${type}`,
+  );
 }

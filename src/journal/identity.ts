@@ -48,7 +48,10 @@ function decodeIdentity(path: string, text: string): Identity {
     const value: unknown = JSON.parse(text);
     const { format } = object<{ format: number }>({ format: count })(value, 'identity');
     if (format !== STORE_FORMAT_VERSION) {
-      throw new CorruptionError('STREAM_CHECKPOINT_FORMAT', `Cannot open the store of "${path}" as its format must be ${STORE_FORMAT_VERSION}: found format ${format}`);
+      throw new CorruptionError(
+        'STREAM_CHECKPOINT_FORMAT',
+        `Cannot open the store of "${path}" as its format must be ${STORE_FORMAT_VERSION}: found format ${format}`,
+      );
     }
     const { checksum, ...identity } = identityShape(value, 'identity');
     if (checksum !== checksumOf(identity)) throw damaged(path, 'its checksum does not fit');

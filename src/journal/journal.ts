@@ -87,7 +87,10 @@ export class Journal {
     for (const { partition, from } of event.ranges ?? []) {
       const held = positions.get(partition);
       if (held !== undefined && held !== from) {
-        throw new SourceError('STREAM_RECEIVER', `Cannot add a block of "${event.stream}" as "${partition}" must continue at ${held}: the block begins at ${from}`);
+        throw new SourceError(
+          'STREAM_RECEIVER',
+          `Cannot add a block of "${event.stream}" as "${partition}" must continue at ${held}: the block begins at ${from}`,
+        );
       }
     }
     for (const { partition, until } of event.ranges ?? []) positions.set(partition, until);

@@ -77,7 +77,12 @@ export function emptyLedger(): Ledger {
   };
 }
 
-const positionShape: Shape<LogPosition> = object<{ [K in keyof LogPosition]: LogPosition[K] }>({ lsn: count, segment: count, offset: count, frameBytes: count });
+const positionShape: Shape<LogPosition> = object<{ [K in keyof LogPosition]: LogPosition[K] }>({
+  lsn: count,
+  segment: count,
+  offset: count,
+  frameBytes: count,
+});
 
 const blockShape: Shape<LoggedBlock> = object<{ [K in keyof LoggedBlock]: LoggedBlock[K] }>({
   stream: string,
@@ -89,7 +94,10 @@ const blockShape: Shape<LoggedBlock> = object<{ [K in keyof LoggedBlock]: Logged
 
 const rowShape = object<{ batchTime: number; planId: string; fingerprint: string }>({ batchTime: count, planId: string, fingerprint: string });
 
-const completionShape = object<{ written: ReadonlyMap<string, ReadonlyMap<string, string>>; stateDigest: string }>({ written: dictionary(dictionary(string)), stateDigest: string });
+const completionShape = object<{ written: ReadonlyMap<string, ReadonlyMap<string, string>>; stateDigest: string }>({
+  written: dictionary(dictionary(string)),
+  stateDigest: string,
+});
 
 const batchShape = object<{
   batchTime: number;
@@ -139,7 +147,7 @@ function numberKeys<T, U>(map: ReadonlyMap<string, T>, convert: (value: T) => U)
 
 /** The bytes of a ledger: JSON, maps as objects. */
 export function encodeLedger(ledger: Ledger): Uint8Array {
-  return Buffer.from(JSON.stringify(ledger, (_key, value: unknown) => (value instanceof Map ? Object.fromEntries(value.entries()) : value)));
+  return Buffer.from(JSON.stringify(ledger, (_key, value: unknown): unknown => (value instanceof Map ? Object.fromEntries<unknown>(value.entries()) : value)));
 }
 
 /** Reads a ledger back. Throws if the bytes are none. */

@@ -20,7 +20,9 @@ export interface PlanRequest {
 /** Makes the plan of a batch. */
 export function planBatch(ledger: Ledger, request: PlanRequest): BatchPlanned {
   const { batchTime, planId, streams, graphFingerprint, codeVersion } = request;
-  const inputs = new Map(streams.map((stream) => [stream, { blocks: ledger.waiting.filter((block) => block.stream === stream).map((block) => block.blockId) }]));
+  const inputs = new Map(
+    streams.map((stream) => [stream, { blocks: ledger.waiting.filter((block) => block.stream === stream).map((block) => block.blockId) }]),
+  );
   const { outputs, shuffles } = request.partitionsOf(new Map([...inputs].map(([stream, input]) => [stream, input.blocks.length])));
   return { kind: 'batch-planned', batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion };
 }

@@ -122,7 +122,9 @@ export class RDD<out T> {
   async foreachPartition(f: (rows: readonly T[], context: PartitionContext) => void | Promise<void>): Promise<void> {
     const { app, output, batchTime } = this.#scope;
     for (let partitionId = 0; partitionId < this.partitionCount; partitionId++) {
-      await this.#run(partitionId, async () => f(await collectPartition(this.#node, partitionId), { commitKey: { app, sink: output, batchTime, partitionId } }));
+      await this.#run(partitionId, async () =>
+        f(await collectPartition(this.#node, partitionId), { commitKey: { app, sink: output, batchTime, partitionId } }),
+      );
     }
   }
 

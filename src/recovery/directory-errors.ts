@@ -11,6 +11,8 @@ export async function withDirectoryErrors<T>(directory: string, work: () => Prom
     const error = toError(thrown);
     if (error instanceof StreamError || !('code' in error) || typeof error.code !== 'string') throw error;
     const message = `Cannot use the store directory "${directory}" as it must be a directory that can be read and written: ${error.message}`;
-    throw USER_CODES.includes(error.code) ? new UsageError('STREAM_DIRECTORY', message, { cause: error }) : new StorageError('STREAM_DIRECTORY', message, { cause: error });
+    throw USER_CODES.includes(error.code)
+      ? new UsageError('STREAM_DIRECTORY', message, { cause: error })
+      : new StorageError('STREAM_DIRECTORY', message, { cause: error });
   }
 }

@@ -32,12 +32,23 @@ export type RowVerdict = { readonly kind: 'unchanged' } | { readonly kind: 'comm
  * - Anything else: the directory is an old, emptied or wrong one for this sink.
  */
 export function judgeRow({ partitionId, row, expected, unfinished }: RowScene): RowVerdict {
-  if (row === undefined) return expected === undefined ? { kind: 'unchanged' } : { kind: 'refuse', why: `its row is missing, batch ${expected.batchTime} was committed: the sink lost commits` };
-  if (expected !== undefined && row.batchTime === expected.batchTime && row.planId === expected.planId && row.fingerprint === expected.fingerprint) return { kind: 'unchanged' };
-  if (unfinished !== undefined && row.batchTime === unfinished.batchTime && row.planId === unfinished.planId && partitionId < unfinished.partitions) return { kind: 'committed' };
+  const refuse = (why: string): RowVerdict => ({ kind: 'refuse', why });
+  if (row === undefined) {
+    return expected === undefined ? { kind: 'unchanged' } : refuse(`its row is missing, batch ${expected.batchTime} was committed: the sink lost commits`);
+  }
+  if (expected !== undefined && isExpected(row, expected)) return { kind: 'unchanged' };
+  if (unfinished !== undefined && isUnfinished(row, unfinished) && partitionId < unfinished.partitions) return { kind: 'committed' };
   if (expected !== undefined && row.batchTime < expected.batchTime) {
-    return { kind: 'refuse', why: `its row is of batch ${row.batchTime}, batch ${expected.batchTime} was committed: the sink lost commits` };
+    return refuse(`its row is of batch ${row.batchTime}, batch ${expected.batchTime} was committed: the sink lost commits`);
   }
   const known = expected === undefined ? 'none' : `batch ${expected.batchTime}, plan ${expected.planId}`;
-  return { kind: 'refuse', why: `its row is of batch ${row.batchTime}, plan ${row.planId}, this directory knows of ${known}: it is an old, emptied or wrong one for this sink` };
+  return refuse(`its row is of batch ${row.batchTime}, plan ${row.planId}, this directory knows of ${known}: it is an old, emptied or wrong one for this sink`);
+}
+
+function isExpected(row: LedgerRow, { batchTime, planId, fingerprint }: ExpectedRow): boolean {
+  return row.batchTime === batchTime && row.planId === planId && row.fingerprint === fingerprint;
+}
+
+function isUnfinished(row: LedgerRow, { batchTime, planId }: UnfinishedBatch): boolean {
+  return row.batchTime === batchTime && row.planId === planId;
 }

@@ -38,14 +38,21 @@ export function judgeView(view: SinkView, ledger: Ledger, claim: { readonly sess
     throw new CorruptionError('STREAM_SINK_CONFLICT', `${what} as it must belong to the store ${session.storeId}: its fence is of the store ${fence.storeId}`);
   }
   if (fence !== undefined && !isMine && fence.epoch >= session.epoch) {
-    throw new LockedError('STREAM_FENCED', `${what} as its fence must be older than epoch ${session.epoch}: it is of epoch ${fence.epoch}, so a newer driver runs, or this directory is an old copy`);
+    throw new LockedError(
+      'STREAM_FENCED',
+      `${what} as its fence must be older than epoch ${session.epoch}: it is of epoch ${fence.epoch}, so a newer driver runs, or this directory is an old copy`,
+    );
   }
   const expected = ledger.expected.get(session.sink);
   const unfinished = unfinishedOf(ledger, session.sink);
   let committed = 0;
   for (const partitionId of new Set([...view.rows.keys(), ...(expected?.keys() ?? [])])) {
     const verdict = judgeRow({ partitionId, row: view.rows.get(partitionId), expected: expected?.get(partitionId), unfinished });
-    if (verdict.kind === 'refuse') throw new CorruptionError('STREAM_SINK_CONFLICT', `${what} as partition ${partitionId} must be as this directory left it: ${verdict.why}. Nothing was changed`);
+    if (verdict.kind === 'refuse')
+      throw new CorruptionError(
+        'STREAM_SINK_CONFLICT',
+        `${what} as partition ${partitionId} must be as this directory left it: ${verdict.why}. Nothing was changed`,
+      );
     if (verdict.kind === 'committed') committed += 1;
   }
   return committed;

@@ -17,12 +17,22 @@ export type StoreReading = { readonly kind: 'absent' } | { readonly kind: 'store
  * @throws {UsageError} If it belongs to another application.
  * @throws {CorruptionError} If identity, log or checkpoints are damaged or of an unknown version.
  */
-export async function readStore(env: Env, place: { readonly directory: string; readonly app: string; readonly recordBytesMax: number }, store: CheckpointStore): Promise<StoreReading> {
+export async function readStore(
+  env: Env,
+  place: { readonly directory: string; readonly app: string; readonly recordBytesMax: number },
+  store: CheckpointStore,
+): Promise<StoreReading> {
   const { directory, app, recordBytesMax } = place;
   const identity = await readOwner(env, { directory, app, isSynced: false });
   if (identity === undefined) return { kind: 'absent' };
   await store.open('existing');
-  const options: ScanOptions = { files: env.files, directory: journalDirectory(directory), storeId: identity.storeId, payloadBytesMax: recordBytesMax, isSynced: false };
+  const options: ScanOptions = {
+    files: env.files,
+    directory: journalDirectory(directory),
+    storeId: identity.storeId,
+    payloadBytesMax: recordBytesMax,
+    isSynced: false,
+  };
   const scan = await scanWal(options);
   const events = await readEvents(options, scan.spans);
   const { whole } = await new Checkpoints(store).heads();

@@ -73,7 +73,10 @@ export function lastGraph(events: readonly LoggedEvent[], head: StoredHead | und
 export function requireSameGraph(before: GraphDescriptor | undefined, now: GraphDescriptor, directory: string): void {
   const differences = before === undefined ? [] : compareGraphs(before, now);
   if (differences.length === 0) return;
-  throw new UsageError('STREAM_GRAPH_CHANGED', `Cannot go on with the store "${directory}" as the graph must be the one that wrote it: ${differences.join('; ')}`);
+  throw new UsageError(
+    'STREAM_GRAPH_CHANGED',
+    `Cannot go on with the store "${directory}" as the graph must be the one that wrote it: ${differences.join('; ')}`,
+  );
 }
 
 function decideBatches(ledger: Ledger, checkpointTime: number): Recovered['batches'] {
@@ -93,7 +96,10 @@ function requireSameCode(batches: Recovered['batches'], codeVersion: string): vo
   );
 }
 
-function describeFind(events: readonly LoggedEvent[], parts: { readonly identity: Identity; readonly restored: Restored; readonly batches: Recovered['batches']; readonly tornBytes: number }): Omit<RecoveryFound, 'rowsOfUnfinished'> {
+function describeFind(
+  events: readonly LoggedEvent[],
+  parts: { readonly identity: Identity; readonly restored: Restored; readonly batches: Recovered['batches']; readonly tornBytes: number },
+): Omit<RecoveryFound, 'rowsOfUnfinished'> {
   const { identity, restored, batches, tornBytes } = parts;
   const last = events.at(-1)?.event;
   const previousEpoch = identity.epoch - 1;
@@ -134,7 +140,13 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   const identity = await raiseEpoch(env, directory, await openIdentity(options));
   publish('recovery-started', () => ({ app, epoch: identity.epoch }));
   const { storeId, epoch, incarnation } = identity;
-  const scanOptions: ScanOptions = { files: env.files, directory: journalDirectory(directory), storeId, payloadBytesMax: limits.recordBytesMax, isSynced: true };
+  const scanOptions: ScanOptions = {
+    files: env.files,
+    directory: journalDirectory(directory),
+    storeId,
+    payloadBytesMax: limits.recordBytesMax,
+    isSynced: true,
+  };
   const scan = await scanWal(scanOptions);
   const { onPoisoned } = options;
   const wal = await openWal({ env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, onPoisoned }, scan);

@@ -2,7 +2,7 @@
 import { CorruptionError } from '../core/errors.ts';
 import { applyEvent, type LoggedEvent } from '../journal/apply-event.ts';
 import { decodeLedger, emptyLedger, type Ledger, type LoggedBlock } from '../journal/ledger.ts';
-import { acceptHead, type Anchor } from '../checkpoint/accept-head.ts';
+import { acceptHead, type AcceptScene, type Anchor } from '../checkpoint/accept-head.ts';
 import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import { KeyedState } from '../state/keyed-state.ts';
 import { decodeSlot } from '../state/slot-codec.ts';
@@ -30,7 +30,7 @@ function anchorsOf(events: readonly LoggedEvent[]): readonly Anchor[] {
 }
 
 /** Reads ledger and state of a head; undefined if any part of it is missing or damaged. */
-async function readHead(checkpoints: Checkpoints, { head }: StoredHead): Promise<{ readonly ledger: Ledger; readonly states: Map<string, KeyedState> } | undefined> {
+async function readHead(checkpoints: Checkpoints, { head }: StoredHead): Promise<HeadContent | undefined> {
   const [ledgerBytes] = await checkpoints.readBlobs([head.ledger]);
   const states = new Map<string, KeyedState>();
   try {
@@ -62,7 +62,10 @@ function relocateBlocks(ledger: Ledger, events: readonly LoggedEvent[]): void {
   const relocate = (block: LoggedBlock): LoggedBlock => {
     const position = places.get(block.blockId);
     if (position?.lsn === block.position.lsn) return { ...block, position };
-    throw new CorruptionError('STREAM_CHECKPOINT_CORRUPT', `Cannot go on as the log must hold block ${block.blockId} of "${block.stream}" as record ${block.position.lsn}: it does not`);
+    throw new CorruptionError(
+      'STREAM_CHECKPOINT_CORRUPT',
+      `Cannot go on as the log must hold block ${block.blockId} of "${block.stream}" as record ${block.position.lsn}: it does not`,
+    );
   };
   ledger.waiting = ledger.waiting.map(relocate);
   ledger.batches = ledger.batches.map((batch) => ({ ...batch, inputs: new Map([...batch.inputs].map(([stream, blocks]) => [stream, blocks.map(relocate)])) }));
@@ -74,35 +77,58 @@ function relocateBlocks(ledger: Ledger, events: readonly LoggedEvent[]): void {
  * @param log - The first and the last lsn of the log.
  * @throws {CorruptionError} If no checkpoint fits and the log does not reach back to its first record, or a checkpoint is ahead of the log.
  */
-export async function restoreCheckpoint(checkpoints: Checkpoints, events: readonly LoggedEvent[], log: { readonly first: number; readonly last: number }): Promise<Restored> {
+export async function restoreCheckpoint(
+  checkpoints: Checkpoints,
+  events: readonly LoggedEvent[],
+  log: { readonly first: number; readonly last: number },
+): Promise<Restored> {
   const found = await checkpoints.heads();
   const anchors = anchorsOf(events);
   const largest = Math.max(await checkpoints.largestNumber(), ...anchors.map((anchor) => anchor.number), 0);
-  let whole = found.whole;
-  let damaged = found.damaged;
+  const chosen = await chooseHead(checkpoints, found, { anchors, log });
+  const { ledger, states } = chosen.content;
+  for (const logged of events) if (logged.position.lsn > ledger.lsn) applyEvent(ledger, logged);
+  relocateBlocks(ledger, events);
+  return {
+    ledger,
+    states,
+    accepted: chosen.accepted,
+    isAnchored: chosen.isAnchored,
+    retained: chosen.retained,
+    nextNumber: largest + 1,
+    hasUnanchored: largest > (anchors.at(-1)?.number ?? 0),
+  };
+}
+
+interface HeadContent {
+  readonly ledger: Ledger;
+  readonly states: Map<string, KeyedState>;
+}
+
+interface ChosenHead extends Pick<Restored, 'accepted' | 'isAnchored' | 'retained'> {
+  readonly content: HeadContent;
+}
+
+/** The newest head that may be believed and can be read. One that cannot be read counts as damaged, and the choice is made again. */
+async function chooseHead(
+  checkpoints: Checkpoints,
+  found: { readonly whole: readonly StoredHead[]; readonly damaged: readonly number[] },
+  scene: Pick<AcceptScene, 'anchors' | 'log'>,
+): Promise<ChosenHead> {
+  let { whole, damaged } = found;
   for (;;) {
     const heads = whole.map(({ head, hash }) => ({ number: head.number, hash, previousHash: head.previous?.hash, lsn: head.lsn }));
-    const verdict = acceptHead({ heads, damaged, anchors, log });
-    if (verdict.kind === 'refuse') throw new CorruptionError(verdict.code, `Cannot go on from a checkpoint as it must fit the log: ${verdict.why}. Nothing was changed`);
+    const verdict = acceptHead({ heads, damaged, ...scene });
+    if (verdict.kind === 'refuse')
+      throw new CorruptionError(verdict.code, `Cannot go on from a checkpoint as it must fit the log: ${verdict.why}. Nothing was changed`);
     const accepted = verdict.kind === 'head' ? whole.find(({ head }) => head.number === verdict.number) : undefined;
-    const content = accepted === undefined ? { ledger: emptyLedger(), states: new Map<string, KeyedState>() } : await readHead(checkpoints, accepted);
-    if (content === undefined && accepted !== undefined) {
-      whole = whole.filter((stored) => stored !== accepted);
-      damaged = [...damaged, accepted.head.number];
-      continue;
+    if (accepted === undefined) return { accepted, isAnchored: false, retained: [], content: { ledger: emptyLedger(), states: new Map() } };
+    const content = await readHead(checkpoints, accepted);
+    if (content !== undefined) {
+      const retained = whole.filter(({ head }) => head.number <= accepted.head.number).slice(0, HEADS_RETAINED);
+      return { accepted, isAnchored: verdict.kind === 'head' && verdict.isAnchored, retained, content };
     }
-    const { ledger, states } = content ?? { ledger: emptyLedger(), states: new Map<string, KeyedState>() };
-    for (const logged of events) if (logged.position.lsn > ledger.lsn) applyEvent(ledger, logged);
-    relocateBlocks(ledger, events);
-    const lastAnchor = anchors.at(-1)?.number ?? 0;
-    return {
-      ledger,
-      states,
-      accepted,
-      isAnchored: verdict.kind === 'head' && verdict.isAnchored,
-      retained: accepted === undefined ? [] : whole.filter(({ head }) => head.number <= accepted.head.number).slice(0, HEADS_RETAINED),
-      nextNumber: largest + 1,
-      hasUnanchored: largest > lastAnchor,
-    };
+    whole = whole.filter((stored) => stored !== accepted);
+    damaged = [...damaged, accepted.head.number];
   }
 }

@@ -16,12 +16,19 @@ export function checkpointDirectory(directory: string): string {
 }
 
 function checkApp(directory: string, identity: Identity, app: string): Identity {
-  if (identity.app !== app) throw new UsageError('STREAM_IDENTITY', `Cannot open the store "${directory}" as it must belong to the application "${app}": it belongs to "${identity.app}"`);
+  if (identity.app !== app)
+    throw new UsageError(
+      'STREAM_IDENTITY',
+      `Cannot open the store "${directory}" as it must belong to the application "${app}": it belongs to "${identity.app}"`,
+    );
   return identity;
 }
 
 /** Reads who a store belongs to; undefined for a directory in which none was ever made. Refuses one of another application. */
-export async function readOwner(env: Env, place: { readonly directory: string; readonly app: string; readonly isSynced: boolean }): Promise<Identity | undefined> {
+export async function readOwner(
+  env: Env,
+  place: { readonly directory: string; readonly app: string; readonly isSynced: boolean },
+): Promise<Identity | undefined> {
   const { directory, app, isSynced } = place;
   if (isSynced) await env.files.syncDirectory(directory);
   const identity = await readIdentity(env, directory, isSynced);
@@ -29,7 +36,10 @@ export async function readOwner(env: Env, place: { readonly directory: string; r
   const journal = journalDirectory(directory);
   const segments = (await env.files.stat(journal)) === undefined ? [] : (await listSegments(env.files, journal)).segments;
   if (segments.length > 0) {
-    throw new CorruptionError('STREAM_IDENTITY', `Cannot open the store "${directory}" as a log must have its file "identity" beside it: found ${segments.length} log segments and no identity`);
+    throw new CorruptionError(
+      'STREAM_IDENTITY',
+      `Cannot open the store "${directory}" as a log must have its file "identity" beside it: found ${segments.length} log segments and no identity`,
+    );
   }
   return undefined;
 }

@@ -46,7 +46,11 @@ async function preparePartition(options: RunBatchOptions, output: SinkWork, part
   });
 }
 
-async function commitPartition(options: RunBatchOptions, output: SinkWork, partition: { readonly partitionId: number; readonly prepared: PreparedRows }): Promise<void> {
+async function commitPartition(
+  options: RunBatchOptions,
+  output: SinkWork,
+  partition: { readonly partitionId: number; readonly prepared: PreparedRows },
+): Promise<void> {
   const { app, batch, ledger, tasks } = options;
   const { partitionId, prepared } = partition;
   const { batchTime, planId } = batch;

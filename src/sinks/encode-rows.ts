@@ -10,7 +10,10 @@ export interface EncodedRow {
 }
 
 /** Encodes rows; throws {@link UsageError} naming the row that cannot be encoded. */
-export function encodeRows<T>(rows: readonly T[], columns: { readonly key: (row: T) => unknown; readonly value: (row: T) => unknown }): { readonly rows: readonly EncodedRow[]; readonly fingerprint: string } {
+export function encodeRows<T>(
+  rows: readonly T[],
+  columns: { readonly key: (row: T) => unknown; readonly value: (row: T) => unknown },
+): { readonly rows: readonly EncodedRow[]; readonly fingerprint: string } {
   const encoded = rows.map((row, index) => {
     try {
       return { key: encodeJson(columns.key(row)), value: encodeJson(columns.value(row)) };

@@ -128,7 +128,13 @@ class OpenableLevelSink<T, K, V> implements LevelSink<T, K, V> {
       const verdict = judgeCommit({ session, fence, row: rows.get(key.partitionId) }, key, record);
       if (verdict.kind === 'duplicate') return 'duplicate';
       if (verdict.kind !== 'commit') throw commitError(verdict, key, record);
-      const row: LedgerRow = { batchTime: key.batchTime, planId: record.planId, epoch: session.epoch, fingerprint: record.fingerprint, rows: prepared.rowCount };
+      const row: LedgerRow = {
+        batchTime: key.batchTime,
+        planId: record.planId,
+        epoch: session.epoch,
+        fingerprint: record.fingerprint,
+        rows: prepared.rowCount,
+      };
       await this.#write(table, { key, row, rows: prepared.payload as readonly EncodedRow[] });
       return 'committed';
     });
@@ -189,7 +195,10 @@ class OpenableLevelSink<T, K, V> implements LevelSink<T, K, V> {
     const prefix = ownerPrefix(identity);
     const fenceText = await table.sublevel(FENCE).get(prefix);
     const rows = new Map<number, LedgerRow>();
-    for (const [key, text] of await table.sublevel(LEDGER).iterator({ gte: `${prefix}/`, lt: `${prefix}0` }).all()) {
+    for (const [key, text] of await table
+      .sublevel(LEDGER)
+      .iterator({ gte: `${prefix}/`, lt: `${prefix}0` })
+      .all()) {
       const row = decodeRow(directory, text, rowShape);
       rows.set(Number(key.slice(prefix.length + 1)), { ...row, batchTime: toBatchTime(row.batchTime) });
     }
@@ -206,9 +215,13 @@ class OpenableLevelSink<T, K, V> implements LevelSink<T, K, V> {
     try {
       await batch.write({ sync: true });
     } catch (error) {
-      throw new SinkError('STREAM_SINK', `Cannot commit partition ${commit.key.partitionId} of batch ${commit.key.batchTime} to "${this.#options.directory}": ${toError(error).message}`, {
-        cause: error,
-      });
+      throw new SinkError(
+        'STREAM_SINK',
+        `Cannot commit partition ${commit.key.partitionId} of batch ${commit.key.batchTime} to "${this.#options.directory}": ${toError(error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
   }
 }

@@ -17,7 +17,10 @@ export function commitError(verdict: Extract<CommitVerdict, { kind: 'fenced' | '
   const what = `Cannot commit partition ${key.partitionId} of batch ${key.batchTime} to "${key.sink}"`;
   if (verdict.kind === 'fenced') return new LockedError('STREAM_FENCED', `${what} as the fence must be this driver's: ${describeFence(verdict.by)}`);
   if (verdict.reason === 'fingerprint-differs') {
-    return new CorruptionError('STREAM_BATCH_DIFFERS', `${what} as a rerun must give the rows of the first run, fingerprint ${record.fingerprint}: ${describeRow(verdict.found)}`);
+    return new CorruptionError(
+      'STREAM_BATCH_DIFFERS',
+      `${what} as a rerun must give the rows of the first run, fingerprint ${record.fingerprint}: ${describeRow(verdict.found)}`,
+    );
   }
   const expected = record.previous === undefined ? 'the partition must never have committed' : `its last commit must be of batch ${record.previous}`;
   return new CorruptionError('STREAM_SINK_CONFLICT', `${what} as ${expected}: ${describeRow(verdict.found)}`);
@@ -32,5 +35,8 @@ export function mayClaim(fence: SinkFence | undefined, session: SinkSession): bo
 
 /** The error of a claim that is refused. */
 export function claimError(fence: SinkFence | undefined, session: SinkSession): StreamError {
-  return new LockedError('STREAM_FENCED', `Cannot claim "${session.sink}" for epoch ${session.epoch} of store ${session.storeId} as its fence must be older and of the same store: ${describeFence(fence)}`);
+  return new LockedError(
+    'STREAM_FENCED',
+    `Cannot claim "${session.sink}" for epoch ${session.epoch} of store ${session.storeId} as its fence must be older and of the same store: ${describeFence(fence)}`,
+  );
 }

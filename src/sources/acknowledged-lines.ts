@@ -57,10 +57,11 @@ export interface NumberedRun {
 export function stripNumbers(source: string, lines: Buffer, next: number): NumberedRun {
   const pieces: Buffer[] = [];
   let expected = next;
-  for (let start = 0; start < lines.length; ) {
+  for (let start = 0; start < lines.length;) {
     const end = lines.indexOf(LINE_FEED, start);
     const match = NUMBERED.exec(lines.toString('latin1', start, Math.min(end, start + 17)));
-    if (match === null || Number(match[1]) !== expected) throw violation(source, `line ${expected}, as "${expected} <text>",`, lines.toString('utf8', start, end));
+    if (match === null || Number(match[1]) !== expected)
+      throw violation(source, `line ${expected}, as "${expected} <text>",`, lines.toString('utf8', start, end));
     pieces.push(lines.subarray(start + match[0].length, end + 1));
     expected += 1;
     start = end + 1;

@@ -128,7 +128,10 @@ export class ReceiverRunner {
     const { limits, uid } = this.#options;
     if (this.#abort.signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot store records of "${uid}" as its receiver must be running: it was stopped`);
     if (bytes.length > limits.recordBytesMax) {
-      throw new UsageError('STREAM_RECORD_TOO_LARGE', `Cannot store records of "${uid}" as they must have at most ${limits.recordBytesMax} bytes: they have ${bytes.length}`);
+      throw new UsageError(
+        'STREAM_RECORD_TOO_LARGE',
+        `Cannot store records of "${uid}" as they must have at most ${limits.recordBytesMax} bytes: they have ${bytes.length}`,
+      );
     }
     const buffered = this.#builder.bytes + this.#bytesInFlight;
     if (buffered > 0 && buffered + bytes.length > limits.bufferBytesMax) {
@@ -204,7 +207,9 @@ export class ReceiverRunner {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#builder.take();
-    this.#building?.reject(new AbortError('STREAM_ABORTED', `Cannot keep records of "${this.#options.uid}" as they must be sent again: they were dropped before they were durable`));
+    this.#building?.reject(
+      new AbortError('STREAM_ABORTED', `Cannot keep records of "${this.#options.uid}" as they must be sent again: they were dropped before they were durable`),
+    );
     this.#building = undefined;
     this.#wakeWaiting();
   }

@@ -45,5 +45,5 @@ export interface Receiver<out T> {
   /**
    * Receives until the signal is aborted or the source ends, and resolves then. When it returns or throws before it is asked to stop, it is started again after a pause.
    */
-  run(context: ReceiverContext<T & unknown>): Promise<void>;
+  run(context: ReceiverContext<T>): Promise<void>;
 }

@@ -25,7 +25,10 @@ function linesOf(bytes: Uint8Array): readonly string[] {
 const lines: RecordCodec = {
   encode(record) {
     if (typeof record !== 'string' || record.includes('\n') || LONE_SURROGATE.test(record)) {
-      throw new UsageError('STREAM_CODEC', `Cannot store a record with the codec lines as it must be a well-formed string without line feeds: found ${typeof record}`);
+      throw new UsageError(
+        'STREAM_CODEC',
+        `Cannot store a record with the codec lines as it must be a well-formed string without line feeds: found ${typeof record}`,
+      );
     }
     return record;
   },

@@ -37,7 +37,9 @@ export class ScriptedSource<T> {
         if (process.isAlive) this.acknowledged = Math.max(this.acknowledged, next);
         while (next < records.length && !context.signal.aborted) {
           const until = Math.min(next + window, records.length);
-          const stored = records.slice(next, until).map((record, index) => context.store(record, { partition: 'script', from: next + index, until: next + index + 1 }));
+          const stored = records
+            .slice(next, until)
+            .map((record, index) => context.store(record, { partition: 'script', from: next + index, until: next + index + 1 }));
           await Promise.all(stored);
           if (process.isAlive) this.acknowledged = Math.max(this.acknowledged, until);
           next = until;

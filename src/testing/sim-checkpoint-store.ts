@@ -15,8 +15,10 @@ export function createSimCheckpointStore(image: SimCheckpointImage, process: Sim
   return {
     open: (mode) =>
       process.run(`store.open-${mode}`, () => {
-        if (image.owner?.isAlive === true) throw new LockedError('STREAM_LOCKED', 'Cannot open the simulated checkpoint store as no other process may have it open');
-        if (mode === 'existing' && !image.isCreated) throw new StorageError('STREAM_CHECKPOINT_STORE', 'Cannot open the simulated checkpoint store as it must exist');
+        if (image.owner?.isAlive === true)
+          throw new LockedError('STREAM_LOCKED', 'Cannot open the simulated checkpoint store as no other process may have it open');
+        if (mode === 'existing' && !image.isCreated)
+          throw new StorageError('STREAM_CHECKPOINT_STORE', 'Cannot open the simulated checkpoint store as it must exist');
         if (mode === 'create') image.values.clear();
         image.isCreated = true;
         image.owner = process;

@@ -101,7 +101,8 @@ export class SimProcess {
       this.kill();
       return false;
     }
-    if (fail !== undefined && (this.#names.length === fail.at || (fail.forever === true && this.#names.length > fail.at && name.startsWith('file.')))) throw errnoError(fail.code, name);
+    if (fail !== undefined && (this.#names.length === fail.at || (fail.forever === true && this.#names.length > fail.at && name.startsWith('file.'))))
+      throw errnoError(fail.code, name);
     return true;
   }
 }

@@ -58,7 +58,13 @@ export function createSimSink<T>(table: SimTable<T>, process: SimProcess): Sink<
         const verdict = judgeCommit({ session, fence, row: rows.get(key.partitionId) }, key, record);
         if (verdict.kind === 'duplicate') return 'duplicate';
         if (verdict.kind !== 'commit') throw commitError(verdict, key, record);
-        rowsOf(table, session).set(key.partitionId, { batchTime: key.batchTime, planId: record.planId, epoch: session.epoch, fingerprint: record.fingerprint, rows: prepared.rowCount });
+        rowsOf(table, session).set(key.partitionId, {
+          batchTime: key.batchTime,
+          planId: record.planId,
+          epoch: session.epoch,
+          fingerprint: record.fingerprint,
+          rows: prepared.rowCount,
+        });
         table.commits.push({ key, planId: record.planId, epoch: session.epoch, rows: prepared.payload as readonly T[] });
         return 'committed';
       });

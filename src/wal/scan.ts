@@ -50,7 +50,10 @@ interface SegmentFrames {
 }
 
 function corrupt(path: string, offset: number, why: string): CorruptionError {
-  return new CorruptionError('STREAM_WAL_CORRUPT', `Cannot open the log as its records must be whole: "${path}" at offset ${offset}, ${why}. Nothing was changed`);
+  return new CorruptionError(
+    'STREAM_WAL_CORRUPT',
+    `Cannot open the log as its records must be whole: "${path}" at offset ${offset}, ${why}. Nothing was changed`,
+  );
 }
 
 async function readSegment(options: ScanOptions, path: string): Promise<Buffer> {
@@ -74,7 +77,10 @@ function headerOf(options: ScanOptions, path: string, bytes: Buffer): SegmentHea
     );
   }
   if (reading.header.storeId !== options.storeId) {
-    throw new CorruptionError('STREAM_IDENTITY', `Cannot open the log segment "${path}" as it must belong to the store ${options.storeId}: it belongs to ${reading.header.storeId}`);
+    throw new CorruptionError(
+      'STREAM_IDENTITY',
+      `Cannot open the log segment "${path}" as it must belong to the store ${options.storeId}: it belongs to ${reading.header.storeId}`,
+    );
   }
   return reading.header;
 }
@@ -90,7 +96,8 @@ function readFrames(bytes: Buffer, header: SegmentHeader, limits: { readonly end
     if (reading.kind === 'blank') return { end: offset, nextLsn: lsn, frames, bad: undefined };
     if (reading.kind === 'bad') return { end: offset, nextLsn: lsn, frames, bad: reading.why };
     const { frame } = reading;
-    const misplaced = frame.salt !== header.salt ? 'salt' : frame.lsn !== lsn ? `record number ${frame.lsn}` : frame.group < group ? `group ${frame.group}` : undefined;
+    const misplaced =
+      frame.salt !== header.salt ? 'salt' : frame.lsn !== lsn ? `record number ${frame.lsn}` : frame.group < group ? `group ${frame.group}` : undefined;
     if (misplaced !== undefined) return { end: offset, nextLsn: lsn, frames, bad: `it carries the ${misplaced} of another place` };
     frames.push(frame);
     offset += frame.frameBytes;
@@ -99,11 +106,11 @@ function readFrames(bytes: Buffer, header: SegmentHeader, limits: { readonly end
   }
 }
 
-function laterFrames(bytes: Buffer, from: number, header: SegmentHeader, payloadBytesMax: number): readonly Frame[] {
+function laterFrames(bytes: Buffer, from: number, expected: { readonly salt: number; readonly payloadBytesMax: number }): readonly Frame[] {
   const found: Frame[] = [];
   for (let offset = from + FRAME_ALIGNMENT; offset < bytes.length; offset += FRAME_ALIGNMENT) {
-    if (!hasSaltAt(bytes, offset, header.salt)) continue;
-    const reading = readFrame(bytes, offset, { end: bytes.length, payloadBytesMax });
+    if (!hasSaltAt(bytes, offset, expected.salt)) continue;
+    const reading = readFrame(bytes, offset, { end: bytes.length, payloadBytesMax: expected.payloadBytesMax });
     if (reading.kind === 'frame') found.push(reading.frame);
   }
   return found;
@@ -120,7 +127,7 @@ function checkTail(
     badLsn: reading.nextLsn,
     groupBefore: last?.group ?? reading.groupBefore,
     isGroupEnded: last === undefined || (last.flags & FLAG_GROUP_END) !== 0,
-    later: laterFrames(newest.bytes, reading.end, newest.header, reading.payloadBytesMax),
+    later: laterFrames(newest.bytes, reading.end, { salt: newest.header.salt, payloadBytesMax: reading.payloadBytesMax }),
   });
   if (verdict.kind === 'corrupt') throw corrupt(path, reading.end, `record ${reading.nextLsn} is damaged (${reading.bad}), and ${verdict.why}`);
 }
@@ -131,7 +138,8 @@ function checkChain(previous: SegmentSpan | undefined, path: string, header: Seg
     throw corrupt(path, 0, `segment ${previous.header.segment + 1} must follow segment ${previous.header.segment}: found ${header.segment}`);
   }
   if (header.epoch < previous.header.epoch) throw corrupt(path, 0, `its epoch ${header.epoch} is older than the epoch ${previous.header.epoch} before it`);
-  if (header.firstLsn !== previous.nextLsn) throw corrupt(path, 0, `it begins with record ${header.firstLsn}, the segment before it ends before record ${previous.nextLsn}`);
+  if (header.firstLsn !== previous.nextLsn)
+    throw corrupt(path, 0, `it begins with record ${header.firstLsn}, the segment before it ends before record ${previous.nextLsn}`);
 }
 
 /**
@@ -149,7 +157,8 @@ export async function scanWal(options: ScanOptions): Promise<WalScan> {
   const finish = (end: number | undefined): SegmentFrames => {
     if (newest === undefined) throw corrupt(directory, 0, 'there is no segment');
     const { bytes, header, path } = newest;
-    if (end !== undefined && (end > bytes.length || end < SEGMENT_HEADER_BYTES)) throw corrupt(path, bytes.length, `the next segment says that it ends at ${end}`);
+    if (end !== undefined && (end > bytes.length || end < SEGMENT_HEADER_BYTES))
+      throw corrupt(path, bytes.length, `the next segment says that it ends at ${end}`);
     const reading = readFrames(bytes, header, { end: end ?? bytes.length, payloadBytesMax });
     if (end === undefined) checkTail(path, newest, { ...reading, payloadBytesMax, groupBefore: nextGroup - 1 });
     else if (reading.end !== end) throw corrupt(path, reading.end, `record ${reading.nextLsn} is damaged: ${reading.bad ?? 'only zeros are left'}`);

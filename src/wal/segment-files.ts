@@ -12,7 +12,10 @@ export function segmentName(segment: number): string {
 }
 
 /** The numbers of all segments in a directory, in order. Names that are neither segments nor temporary files are reported in `foreign`. */
-export async function listSegments(files: FileSystem, directory: string): Promise<{ readonly segments: readonly number[]; readonly foreign: readonly string[] }> {
+export async function listSegments(
+  files: FileSystem,
+  directory: string,
+): Promise<{ readonly segments: readonly number[]; readonly foreign: readonly string[] }> {
   const segments: number[] = [];
   const foreign: string[] = [];
   for (const name of await files.list(directory)) {

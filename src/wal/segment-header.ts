@@ -70,5 +70,8 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeaderReading {
   const salt = reader.u32();
   const storeId = toHex(reader.raw(ID_BYTES));
   const incarnation = toHex(reader.raw(ID_BYTES));
-  return { kind: 'header', header: { storeId, incarnation, epoch: reader.u64(), segment: reader.u64(), firstLsn: reader.u64(), previousEnd: reader.u64(), salt } };
+  return {
+    kind: 'header',
+    header: { storeId, incarnation, epoch: reader.u64(), segment: reader.u64(), firstLsn: reader.u64(), previousEnd: reader.u64(), salt },
+  };
 }

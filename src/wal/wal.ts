@@ -56,7 +56,11 @@ export class Wal {
   #pumping: Promise<void> | undefined;
   #poison: StreamError | undefined;
 
-  constructor(options: WalOptions, scan: WalScan, current: { readonly header: SegmentHeader; readonly path: string; readonly handle: FileHandle; size: number }) {
+  constructor(
+    options: WalOptions,
+    scan: WalScan,
+    current: { readonly header: SegmentHeader; readonly path: string; readonly handle: FileHandle; size: number },
+  ) {
     this.#options = options;
     this.#spans = scan.spans;
     this.#nextLsn = scan.nextLsn;
@@ -88,7 +92,10 @@ export class Wal {
     for (const piece of record.payload) payloadBytes += piece.length;
     if (payloadBytes > this.#options.recordBytesMax) {
       return Promise.reject(
-        new UsageError('STREAM_RECORD_TOO_LARGE', `Cannot append a record as it must have at most ${this.#options.recordBytesMax} bytes: it has ${payloadBytes}`),
+        new UsageError(
+          'STREAM_RECORD_TOO_LARGE',
+          `Cannot append a record as it must have at most ${this.#options.recordBytesMax} bytes: it has ${payloadBytes}`,
+        ),
       );
     }
     return new Promise((resolve, reject) => {
@@ -157,7 +164,9 @@ export class Wal {
     group.forEach((waiting, index) => {
       const lsn = this.#nextLsn + index;
       const flags = index === group.length - 1 ? FLAG_GROUP_END : 0;
-      pieces.push(...encodeFrame({ type: waiting.record.type, flags, salt: current.header.salt, lsn, group: this.#nextGroup, durableLsn }, waiting.record.payload));
+      pieces.push(
+        ...encodeFrame({ type: waiting.record.type, flags, salt: current.header.salt, lsn, group: this.#nextGroup, durableLsn }, waiting.record.payload),
+      );
       positions.push({ lsn, segment: current.header.segment, offset, frameBytes: waiting.frameBytes });
       offset += waiting.frameBytes;
     });
@@ -189,9 +198,13 @@ export class Wal {
     const poison =
       cause instanceof StreamError
         ? cause
-        : new StorageError('STREAM_WAL_POISONED', `Cannot go on with the log as every write and sync must succeed: "${path}": ${cause.message}. Records in flight are indeterminate`, {
-            cause,
-          });
+        : new StorageError(
+            'STREAM_WAL_POISONED',
+            `Cannot go on with the log as every write and sync must succeed: "${path}": ${cause.message}. Records in flight are indeterminate`,
+            {
+              cause,
+            },
+          );
     this.#poison = poison;
     const waiting = this.#queue;
     this.#queue = [];

@@ -19,8 +19,8 @@ export function addBlockSource<T>(graph: Graph, receiver: Receiver<T>, source: {
         async prepare(partition) {
           const block = present(blocks[partition], `block ${partition} of "${uid}" is in the plan`);
           const bytes = await scope.readBlock(block);
-          const { decode } = recordCodec(block.codec);
-          return (push) => decode(bytes, push as (record: unknown) => void);
+          const codec = recordCodec(block.codec);
+          return (push) => codec.decode(bytes, push as (record: unknown) => void);
         },
       };
     },

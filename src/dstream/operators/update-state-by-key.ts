@@ -16,7 +16,11 @@ function toKeyedValues(groups: SlotGroups<unknown[]> | undefined): ReadonlyMap<s
 }
 
 /** Computes a partition of the new state once, and gives its rows as often as they are asked for. */
-function statefulNode(scope: BatchScope, uid: string, parts: { readonly shuffled: Shuffled<unknown[]>; readonly update: UpdateFunction }): RddNode<[unknown, unknown]> {
+function statefulNode(
+  scope: BatchScope,
+  uid: string,
+  parts: { readonly shuffled: Shuffled<unknown[]>; readonly update: UpdateFunction },
+): RddNode<[unknown, unknown]> {
   const { shuffled, update } = parts;
   const computed = new Map<number, Promise<readonly StateEntry[]>>();
   const compute = async (partition: number): Promise<readonly StateEntry[]> => {

@@ -19,7 +19,11 @@ export function printedBatch(batchTime: number, records: readonly unknown[], cou
 }
 
 /** Adds print to the graph. */
-export function addPrint<T>(graph: Graph, parent: StreamNode<T>, output: { readonly count: number; readonly options: OperatorOptions; readonly to: () => Output }): void {
+export function addPrint<T>(
+  graph: Graph,
+  parent: StreamNode<T>,
+  output: { readonly count: number; readonly options: OperatorOptions; readonly to: () => Output },
+): void {
   const count = wholeOption('print', 'count', { value: output.count, fallback: PRINT_RECORDS, min: 0 });
   addForeachRdd(graph, parent, {
     kind: 'print',

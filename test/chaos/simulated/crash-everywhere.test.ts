@@ -44,7 +44,15 @@ describe.each<Crash>(['kill', 'power'])('death by %s', (kind) => {
       await recoverAndFinish(world, `${kind} at step ${killAt}: ${String(process.names.at(-1))}`);
     }
     // Not vacuous: deaths before and behind each kind of durable step were among them.
-    for (const step of ['file.sync /store/journal/N.wal.tmp', 'file.link /store/journal/N.wal', 'sink.commit', 'sink.committed', 'store.write', 'store.written', 'file.rename /store/identity']) {
+    for (const step of [
+      'file.sync /store/journal/N.wal.tmp',
+      'file.link /store/journal/N.wal',
+      'sink.commit',
+      'sink.committed',
+      'store.write',
+      'store.written',
+      'file.rename /store/identity',
+    ]) {
       expect(reached).toContain(step);
     }
   });

@@ -70,8 +70,13 @@ function createProgram(world: World, process: SimProcess): StreamingContext {
 /** How a life ended. */
 export type LifeEnd = { readonly kind: 'stopped' } | { readonly kind: 'died' } | { readonly kind: 'failed'; readonly error: Error };
 
+interface Life {
+  readonly world: World;
+  readonly process: SimProcess;
+}
+
 /** Lets a promise go on in virtual time until it settles or the process is dead. */
-async function drive<T>(world: World, process: SimProcess, promise: Promise<T>, isEnough: () => boolean = () => false): Promise<T | undefined> {
+async function drive<T>({ world, process }: Life, promise: Promise<T>, isEnough: () => boolean = () => false): Promise<T | undefined> {
   let isSettled = false;
   const done = promise.finally(() => {
     isSettled = true;
@@ -90,16 +95,20 @@ async function drive<T>(world: World, process: SimProcess, promise: Promise<T>, 
 /** Runs the program until its source is done and it has stopped, or it dies, or it fails. */
 export async function live(world: World, options: SimProcessOptions = {}): Promise<{ readonly process: SimProcess; readonly end: LifeEnd }> {
   const process = new SimProcess(options);
+  const life = { world, process };
   const env = createSimEnv({ disk: world.disk, process, clock: world.clock, random: world.random });
   const checkpointStore = () => createSimCheckpointStore(world.image, process);
   try {
-    const context = await drive(world, process, StreamingContext.getOrCreate('/store', () => createProgram(world, process), { env, checkpointStore }));
+    const context = await drive(
+      life,
+      StreamingContext.getOrCreate('/store', () => createProgram(world, process), { env, checkpointStore }),
+    );
     if (context === undefined) return { process, end: { kind: 'died' } };
     const termination = context.awaitTermination();
     termination.catch(() => undefined);
-    await drive(world, process, context.start());
-    await drive(world, process, termination, () => world.source.isDone);
-    if (process.isAlive) await drive(world, process, context.stop());
+    await drive(life, context.start());
+    await drive(life, termination, () => world.source.isDone);
+    if (process.isAlive) await drive(life, context.stop());
     return { process, end: process.isAlive ? { kind: 'stopped' } : { kind: 'died' } };
   } catch (error) {
     if (!process.isAlive) return { process, end: { kind: 'died' } };
@@ -118,7 +127,8 @@ export function exitCodeOf(end: LifeEnd): number | undefined {
 export function findings(world: World): readonly string[] {
   const wrong: string[] = [];
   const seen = new Map<number, number>();
-  for (const commit of world.copies.commits) for (const row of commit.rows) seen.set((row as [string, number])[1], (seen.get((row as [string, number])[1]) ?? 0) + 1);
+  for (const commit of world.copies.commits)
+    for (const row of commit.rows) seen.set((row as [string, number])[1], (seen.get((row as [string, number])[1]) ?? 0) + 1);
   for (const [word, position] of RECORDS) {
     const times = seen.get(position) ?? 0;
     if (times !== 1) wrong.push(`record ${position} (${word}) is in the copies ${times} times`);

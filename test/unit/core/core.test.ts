@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ByteReader, ByteWriter } from '../../../src/core/bytes.ts';
+import { detach } from '../../../src/core/detach.ts';
+import { stateDigest, rowsFingerprint } from '../../../src/core/digest.ts';
+import { exitCodeOf } from '../../../src/core/errors.ts';
+import { encodeJson, jsonCodec } from '../../../src/core/json-codec.ts';
+import { KEY_SLOTS, keySlot, keyText, partitionOfSlot } from '../../../src/core/key-slot.ts';
+import { refuseUnknownOptions, textOption, wholeOption } from '../../../src/core/options.ts';
+import { array, count, object, ShapeError, string } from '../../../src/core/shape.ts';
+import { batchAfter, floorToBatch, milliseconds, minutes, seconds } from '../../../src/core/time.ts';
+import { CorruptionError, LockedError, StorageError, UsageError } from '../../../src/index.ts';
+
+const json = fc.jsonValue();
+
+describe('durations', () => {
+  it('are whole milliseconds', () => {
+    expect(seconds(0.5)).toBe(milliseconds(500));
+    expect(minutes(2)).toBe(seconds(120));
+  });
+  it.each([0, -1, 0.5, Number.NaN, Infinity])('refuse %s', (count_) => expect(() => milliseconds(count_)).toThrow(RangeError));
+  it('align to the epoch', () => {
+    expect(floorToBatch(1999, seconds(1))).toBe(1000);
+    expect(batchAfter(1000, seconds(1))).toBe(2000);
+    expect(batchAfter(999, seconds(1))).toBe(1000);
+  });
+});
+
+describe('encodeJson()', () => {
+  it('gives back what it took', () =>
+    fc.assert(
+      fc.property(json, (value) => {
+        expect(jsonCodec().decode(encodeJson(value))).toEqual(value);
+      }),
+    ));
+  it('gives equal text for equal objects', () => expect(encodeJson({ b: 1, a: [2] })).toBe(encodeJson({ a: [2], b: 1 })));
+  it('keeps -0', () => expect(Object.is(jsonCodec().decode(encodeJson(-0)), -0)).toBe(true));
+  it.each([
+    [{ a: [undefined] }, 'STREAM_CODEC', '$.a[0]'],
+    [[Number.NaN], 'STREAM_CODEC', '$[0]'],
+    [{ at: new Date(0) }, 'STREAM_CODEC', 'an instance of Date at $.at'],
+    [new Map(), 'STREAM_CODEC', 'an instance of Map at $'],
+    [{ f: () => 1 }, 'STREAM_CODEC', 'function at $.f'],
+    [10n, 'STREAM_CODEC', 'bigint at $'],
+  ])('refuses %o with its path', (value, code, where) => {
+    expect(() => encodeJson(value)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(where) }) as Error);
+  });
+  it('refuses a cycle', () => {
+    const cycle: unknown[] = [];
+    cycle.push({ cycle });
+    expect(() => encodeJson(cycle)).toThrow('an enclosing value at $[0].cycle');
+  });
+});
+
+describe('keys', () => {
+  it('are the same exactly when their values are', () =>
+    fc.assert(
+      fc.property(json, json, (left, right) => {
+        expect(keyText(left) === keyText(right)).toBe(encodeJson(left === 0 ? 0 : left) === encodeJson(right === 0 ? 0 : right));
+      }),
+    ));
+  it('have slots that never change: they are on disk', () => {
+    expect(['', 'a', 'the', 'ä', 1, true, null, ['a', 1]].map(keySlot)).toMatchInlineSnapshot(`
+      [
+        11,
+        435,
+        504,
+        1016,
+        748,
+        989,
+        1015,
+        781,
+      ]
+    `);
+  });
+  it('are spread over all slots', () => {
+    const slots = new Set(Array.from({ length: 20_000 }, (_unused, index) => keySlot(`key-${index}`)));
+    expect(slots.size).toBeGreaterThan(KEY_SLOTS - 5);
+  });
+  it('have partitions that are contiguous ranges of slots', () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: KEY_SLOTS }), (partitions) => {
+        const owners = Array.from({ length: KEY_SLOTS }, (_unused, slot) => partitionOfSlot(slot, partitions));
+        expect(owners).toEqual(owners.toSorted((left, right) => left - right));
+        expect(new Set(owners).size).toBe(partitions);
+      }),
+    ));
+});
+
+describe('bytes', () => {
+  it('are read as they were written', () =>
+    fc.assert(
+      fc.property(fc.nat(), fc.maxSafeNat(), fc.string({ unit: 'grapheme' }), (small, large, text) => {
+        const reader = new ByteReader(new ByteWriter(1).u32(small).u64(large).text(text).finish());
+        expect([reader.u32(), reader.u64(), reader.text(), reader.left]).toEqual([small, large, text, 0]);
+      }),
+    ));
+  it('are not read past their end', () => expect(() => new ByteReader(new Uint8Array(3)).u32()).toThrow(RangeError));
+});
+
+describe('digests', () => {
+  it('of rows depend on order and on where a row ends', () => {
+    expect(rowsFingerprint(['a', 'b'])).not.toBe(rowsFingerprint(['b', 'a']));
+    expect(rowsFingerprint(['ab'])).not.toBe(rowsFingerprint(['a', 'b']));
+    expect(rowsFingerprint(['a'])).toHaveLength(32);
+  });
+  it('of state do not depend on the order of changes, but on removal', () => {
+    const one = { uid: 'u', slot: 1, key: '"a"', value: '1' };
+    const two = { uid: 'u', slot: 1, key: '"b"', value: '1' };
+    expect(stateDigest([one, two])).toBe(stateDigest([two, one]));
+    expect(stateDigest([one])).not.toBe(stateDigest([{ ...one, value: undefined }]));
+  });
+});
+
+describe('detach()', () => {
+  it('copies what can be changed', () => {
+    const value = { a: [1] };
+    const copy = detach(value);
+    copy.a.push(2);
+    expect(value).toEqual({ a: [1] });
+  });
+});
+
+describe('shapes', () => {
+  const shape = object<{ name: string; sizes: readonly number[] }>({ name: string, sizes: array(count) });
+  it('narrow what fits', () => expect(shape({ name: 'a', sizes: [1], more: true }, 'x')).toEqual({ name: 'a', sizes: [1] }));
+  it('say where something does not', () =>
+    expect(() => shape({ name: 'a', sizes: [1, -1] }, 'x')).toThrow(new ShapeError('x.sizes[1] must be a whole number of 0 or more: found number')));
+});
+
+describe('options', () => {
+  it.each([
+    () => refuseUnknownOptions('thing', { sise: 1 }, ['size']),
+    () => wholeOption('thing', 'size', { value: 0, fallback: 1, min: 1 }),
+    () => wholeOption('thing', 'size', { value: 1.5, fallback: 1, min: 1 }),
+    () => textOption('thing', 'uid', ''),
+    () => textOption('thing', 'uid', 'a\nb'),
+  ])('that are wrong are named: %#', (call) => expect(call).toThrow(expect.objectContaining({ code: 'STREAM_OPTION', exitCode: 64 }) as Error));
+});
+
+describe('exitCodeOf()', () => {
+  it.each([
+    [new UsageError('STREAM_OPTION', ''), 64],
+    [new LockedError('STREAM_LOCKED', ''), 73],
+    [new StorageError('STREAM_WAL_POISONED', ''), 74],
+    [new CorruptionError('STREAM_WAL_CORRUPT', ''), 78],
+    [new Error('any'), 1],
+    ['thrown text', 1],
+  ])('%s ends with %i', (error, code) => expect(exitCodeOf(error)).toBe(code));
+});
