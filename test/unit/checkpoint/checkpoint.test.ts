@@ -19,7 +19,10 @@ describe('envelopes', () => {
   const envelope = { kind: 'base', number: 3, previous: 2, lsn: 99, payload: bytes('hello') } as const;
   it('give back what they hold', () =>
     expect(openEnvelope(sealEnvelope(envelope))).toMatchObject({ kind: 'envelope', envelope: { kind: 'base', number: 3, previous: 2, lsn: 99 } }));
-  it('have a format that does not change', () => expect(Buffer.from(sealEnvelope(envelope)).toString('hex')).toMatchInlineSnapshot(`"4d52434b7da0508d01000000030000000300000000000000020000000000000063000000000000000500000068656c6c6f"`));
+  it('have a format that does not change', () =>
+    expect(Buffer.from(sealEnvelope(envelope)).toString('hex')).toMatchInlineSnapshot(
+      `"4d52434b7da0508d01000000030000000300000000000000020000000000000063000000000000000500000068656c6c6f"`,
+    ));
   it('are refused when any byte is another or missing', () => {
     const whole = sealEnvelope(envelope);
     for (let index = 0; index < whole.length; index++) {
