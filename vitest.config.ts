@@ -17,7 +17,15 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
       },
       { test: { name: 'docs', include: ['test/docs/**/*.test.ts'], sequence: { groupOrder: 0 }, ...long } },
       { test: { name: 'sim', include: ['test/chaos/simulated/**/*.test.ts'], sequence: { groupOrder: 1 }, ...long } },
-      { test: { name: 'process', include: ['test/chaos/process/**/*.test.ts', 'test/examples/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 2 }, ...long } },
+      {
+        test: {
+          name: 'process',
+          include: ['test/chaos/process/**/*.test.ts', 'test/examples/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+          ...long,
+        },
+      },
     ],
   },
 });

@@ -24,7 +24,8 @@ async function connect(options: SocketReceiverOptions, signal: AbortSignal): Pro
 }
 
 async function* chunksOf(socket: Socket): AsyncGenerator<Buffer> {
-  for await (const chunk of socket) if (Buffer.isBuffer(chunk)) yield chunk;
+  // Not destroyed when the loop ends early: an error is still to be told to the other side.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) if (Buffer.isBuffer(chunk)) yield chunk;
 }
 
 async function receivePlain(socket: Socket, context: ReceiverContext<string>, splitter: LineSplitter): Promise<void> {
@@ -80,6 +81,14 @@ async function receiveAcknowledged(
   }
 }
 
+/** Sends a last line; resolves when it is on its way or cannot be. */
+function tell(socket: Socket, line: string): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', resolve);
+    socket.end(line, resolve);
+  });
+}
+
 /** Makes a receiver of lines from a server it connects to. */
 export function createSocketReceiver(options: SocketReceiverOptions): Receiver<string> {
   const source = `${options.host}:${options.port}`;
@@ -94,7 +103,7 @@ export function createSocketReceiver(options: SocketReceiverOptions): Receiver<s
         const error = toError(thrown);
         // What the other side sends is wrong: connecting again would bring the same. Stop with what is durable safe.
         if (!(error instanceof StreamError) || context.signal.aborted) throw error;
-        if (!socket.destroyed && options.isAcknowledged) socket.end(`error ${error.message}\n`);
+        if (options.isAcknowledged) await tell(socket, `error ${error.message}\n`);
         context.fail(error);
       } finally {
         socket.destroy();

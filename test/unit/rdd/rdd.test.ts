@@ -44,7 +44,7 @@ describe('reduceByKey()', () => {
     ));
   it('gives rows by slot, then first seen', async () => {
     const keys = Array.from({ length: 50 }, (_unused, index) => `key-${index}`);
-    const rows = await rddOf(keys.map((key) => [key, 1] as const))
+    const rows = await rddOf(keys.map((key): [string, number] => [key, 1]))
       .reduceByKey((left, right) => left + right, { numPartitions: 3 })
       .collect();
     expect(rows.map(([key]) => key)).toEqual(keys.toSorted((left, right) => keySlot(left) - keySlot(right)));
