@@ -1,0 +1,182 @@
+// Two ratios that hold on any machine: the log against raw writes and syncs, the engine against a hand-written loop. Each is the median over interleaved pairs of one run.
+// Use: npm run bench. Exit code 1 if the engine costs more than 3 times the loop.
+import { mkdtempSync, openSync, closeSync, fdatasyncSync, rmSync, writeSync } from 'node:fs';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { milliseconds, minutes, StreamingContext } from 'millrace';
+import { createNodeEnv } from '../dist/env/node-env.js';
+import { openWal } from '../dist/wal/wal.js';
+
+const PAIRS = 7;
+const ENGINE_RATIO_MAX = 3;
+
+function median(values) {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)];
+}
+
+function inTemporaryDirectory(work) {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  return Promise.resolve(work(directory)).finally(() => rmSync(directory, { recursive: true, force: true }));
+}
+
+/** Milliseconds to append `groups` groups of `bytes` each to the log, every one durable before the next. */
+async function timeLog(directory, bytes, groups) {
+  const wal = await openWal(
+    {
+      env: createNodeEnv(),
+      directory,
+      storeId: '0'.repeat(32),
+      epoch: 1,
+      incarnation: '0'.repeat(32),
+      segmentBytesMax: 1 << 30,
+      recordBytesMax: 1 << 24,
+      groupBytesMax: 1 << 24,
+      onPoisoned: (error) => {
+        throw error;
+      },
+    },
+    { spans: [], nextLsn: 1, nextGroup: 1, lastGroup: [], tornBytes: 0 },
+  );
+  const payload = [Buffer.alloc(bytes - 40, 7)];
+  const start = performance.now();
+  for (let group = 0; group < groups; group++) await wal.append({ type: 1, payload });
+  const ms = performance.now() - start;
+  await wal.close();
+  return ms;
+}
+
+/** Milliseconds for the same with writeSync and fdatasyncSync into a growing file. */
+function timeRaw(directory, bytes, groups) {
+  const fd = openSync(join(directory, 'raw'), 'w');
+  const payload = Buffer.alloc(bytes, 7);
+  const start = performance.now();
+  for (let group = 0; group < groups; group++) {
+    writeSync(fd, payload);
+    fdatasyncSync(fd);
+  }
+  const ms = performance.now() - start;
+  closeSync(fd);
+  return ms;
+}
+
+async function benchLog(bytes, groups) {
+  const ratios = [];
+  const logs = [];
+  for (let pair = 0; pair <= PAIRS; pair++) {
+    const log = await inTemporaryDirectory((directory) => timeLog(directory, bytes, groups));
+    const raw = await inTemporaryDirectory((directory) => timeRaw(directory, bytes, groups));
+    // The first pair warms up.
+    if (pair === 0) continue;
+    ratios.push(raw / log);
+    logs.push((groups * bytes) / 1048.576 / log);
+  }
+  console.log(
+    `log append, groups of ${bytes / 1024} KiB`.padEnd(52),
+    `${median(ratios).toFixed(2)} of raw write + fdatasync`.padEnd(36),
+    `${median(logs).toFixed(0)} MiB/s`,
+  );
+}
+
+/** Blocks of 100-byte lines: ten words of a vocabulary of 10,000, the frequent ones first as in Zipf's law. */
+function makeBlocks(blocks, linesPerBlock) {
+  let seed = 42;
+  const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const word = () => `w${Math.floor(10_000 ** random())}`.padEnd(9, 'x');
+  const line = () => `${Array.from({ length: 10 }, word).join(' ')}`.slice(0, 99).padEnd(99, 'y');
+  return Array.from({ length: blocks }, () => Buffer.from(Array.from({ length: linesPerBlock }, () => `${line()}\n`).join('')));
+}
+
+function countByHand(blocks) {
+  const counts = new Map();
+  for (const block of blocks) {
+    const lines = block.toString('utf8').split('\n');
+    lines.pop();
+    for (const line of lines) for (const word of line.split(' ')) counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Milliseconds from plan to completion of the batches that count the blocks through the engine, durable log and all. */
+async function timeEngine(directory, blocks, linesPerBlock) {
+  let busyMs = 0;
+  let plannedAt = 0;
+  let records = 0;
+  const counts = new Map();
+  const onPlanned = ({ recordCount }) => {
+    records += recordCount;
+    plannedAt = recordCount > 0 ? performance.now() : 0;
+  };
+  const onCompleted = () => {
+    if (plannedAt > 0) busyMs += performance.now() - plannedAt;
+  };
+  const receiver = {
+    codec: 'lines',
+    async run(context) {
+      await Promise.all(blocks.map((block) => context.storeEncoded(block, linesPerBlock)));
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }));
+    },
+  };
+  const create = () => {
+    const context = new StreamingContext({
+      appName: 'bench',
+      batchInterval: milliseconds(500),
+      checkpointInterval: minutes(60),
+      receiverBufferBytesMax: 1 << 28,
+    });
+    context
+      .receiverStream(receiver)
+      .flatMap((line) => line.split(' '))
+      .map((word) => [word, 1])
+      .reduceByKey((left, right) => left + right)
+      .foreachRDD(async (rdd) => {
+        for (const [word, count] of await rdd.collect()) counts.set(word, (counts.get(word) ?? 0) + count);
+      });
+    return context;
+  };
+  subscribe('millrace:batch-planned', onPlanned);
+  subscribe('millrace:batch-completed', onCompleted);
+  const context = await StreamingContext.getOrCreate(directory, create);
+  await context.start();
+  while (records < blocks.length * linesPerBlock) await new Promise((resolve) => setTimeout(resolve, 20));
+  await context.stop();
+  unsubscribe('millrace:batch-planned', onPlanned);
+  unsubscribe('millrace:batch-completed', onCompleted);
+  return { ms: busyMs, counts };
+}
+
+async function benchEngine() {
+  const linesPerBlock = 10_000;
+  const blocks = makeBlocks(20, linesPerBlock);
+  const lines = blocks.length * linesPerBlock;
+  const ratios = [];
+  const rates = [];
+  for (let pair = 0; pair <= PAIRS; pair++) {
+    const engine = await inTemporaryDirectory((directory) => timeEngine(directory, blocks, linesPerBlock));
+    const start = performance.now();
+    const byHand = countByHand(blocks);
+    const ms = performance.now() - start;
+    for (const [word, count] of byHand)
+      if (engine.counts.get(word) !== count) throw new Error(`the engine counts ${word} ${engine.counts.get(word)} times, not ${count}`);
+    if (pair === 0) continue;
+    ratios.push(engine.ms / ms);
+    rates.push(lines / engine.ms);
+  }
+  const ratio = median(ratios);
+  console.log(
+    'word count over 100-byte lines'.padEnd(52),
+    `${ratio.toFixed(2)} times the hand-written loop`.padEnd(36),
+    `${median(rates).toFixed(0)} thousand lines/s`,
+  );
+  return ratio;
+}
+
+console.log(`Node ${process.version}, medians of ${PAIRS} interleaved pairs`);
+await benchLog(4 * 1024, 400);
+await benchLog(64 * 1024, 200);
+await benchLog(1024 * 1024, 40);
+const ratio = await benchEngine();
+if (ratio > ENGINE_RATIO_MAX) {
+  console.log(`the engine costs more than ${ENGINE_RATIO_MAX} times the loop`);
+  process.exitCode = 1;
+}
