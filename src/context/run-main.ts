@@ -56,6 +56,19 @@ async function runToEnd(
  * @param create - Builds the program.
  * @param options - As for `getOrCreate`; `logger` defaults to pino on standard error.
  * @returns Never in practice: the process ends.
+ * @example
+ * ```ts
+ * import { runMain, seconds, StreamingContext } from 'millrace';
+ *
+ * function create(): StreamingContext {
+ *   const context = new StreamingContext({ appName: 'lines', batchInterval: seconds(1) });
+ *   context.socketTextStream('localhost', 9999).print();
+ *   return context;
+ * }
+ *
+ * setTimeout(() => process.kill(process.pid, 'SIGTERM'), 500);
+ * await runMain('./data', create);
+ * ```
  */
 export async function runMain(directory: string, create: () => StreamingContext | Promise<StreamingContext>, options: GetOrCreateOptions = {}): Promise<void> {
   const logger: Logger = options.env?.logger ?? options.logger ?? pino({ name: 'millrace' }, pino.destination({ dest: 2, sync: true }));

@@ -243,9 +243,13 @@ export class SimDisk {
 
 /** A file in use. */
 export interface SimFileUse {
+  /** Puts bytes into the page cache. */
   write(bytes: Uint8Array, position: number): void;
+  /** Makes what was written durable. */
   sync(): void;
+  /** What is visible from `position` on, at most `length` bytes. */
   read(position: number, length: number): Buffer;
+  /** The visible size. */
   size(): number;
 }
 

@@ -275,7 +275,9 @@ describe('outputs', () => {
         .receiverStream(bench.source.receiver(bench.process))
         .map((word) => [word, 1])
         .reduceByKey((left, right) => left + right, { numPartitions: 2 })
-        .foreachRDD(async (rdd, { time }) => void seen.push([time, rdd.partitionCount, (await rdd.collect()).toSorted()]));
+        .foreachRDD(
+          async (rdd, { time }) => void seen.push([time, rdd.partitionCount, (await rdd.collect()).toSorted(([left], [right]) => left.localeCompare(right))]),
+        );
       return made;
     });
     await bench.drive(context.start());
