@@ -1,5 +1,6 @@
 // The built-in checkpoint store: LevelDB, embedded. It never repairs by itself, since LevelDB's repair reads its log without checksums.
 import { Level } from 'level';
+import { present } from '../core/assert.ts';
 import { CorruptionError, LockedError, StorageError, toError, type StreamError } from '../core/errors.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 
@@ -33,7 +34,9 @@ function storeError(action: string, path: string, thrown: unknown): StorageError
  * @param path - The directory that LevelDB has for itself.
  */
 export function createLevelCheckpointStore(path: string): CheckpointStore {
-  const db = new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view', createIfMissing: false });
+  // Made when it is opened: a Level object opens itself in the background otherwise, and its failure would have nobody to hear it.
+  let db: Level<string, Uint8Array> | undefined;
+  const opened = (): Level<string, Uint8Array> => present(db, 'the checkpoint store is open');
   const attempt = async <T>(action: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -43,21 +46,27 @@ export function createLevelCheckpointStore(path: string): CheckpointStore {
   };
   return {
     async open(mode) {
+      db ??= new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view', createIfMissing: false });
       try {
         await db.open({ createIfMissing: mode === 'create' });
       } catch (error) {
         throw openError(path, error);
       }
     },
-    read: (keys) => attempt('read', () => db.getMany([...keys])),
-    keys: (prefix) => attempt('list', () => db.keys({ gte: prefix, lt: `${prefix}\uffff` }).all()),
+    read: (keys) => attempt('read', () => opened().getMany([...keys])),
+    keys: (prefix) =>
+      attempt('list', () =>
+        opened()
+          .keys({ gte: prefix, lt: `${prefix}\uffff` })
+          .all(),
+      ),
     write: (changes) =>
       attempt('write', () =>
-        db.batch(
+        opened().batch(
           changes.map((change) => (change.kind === 'put' ? { type: 'put', key: change.key, value: change.value } : { type: 'del', key: change.key })),
           { sync: true },
         ),
       ),
-    close: () => attempt('close', () => db.close()),
+    close: () => attempt('close', async () => db?.close()),
   };
 }

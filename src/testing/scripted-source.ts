@@ -33,6 +33,11 @@ export class ScriptedSource<T> {
       run: async (context) => {
         await context.settle();
         let next = context.position('script') ?? 0;
+        if (next < this.acknowledged) {
+          // What was acknowledged is forgotten here, as a real source forgets it: nothing can bring it back.
+          context.fail(new Error(`records ${next} to ${this.acknowledged - 1} were acknowledged and are asked for again: they were lost`));
+          return;
+        }
         // Being asked to go on from here says that all before it is durable.
         if (process.isAlive) this.acknowledged = Math.max(this.acknowledged, next);
         while (next < records.length && !context.signal.aborted) {
