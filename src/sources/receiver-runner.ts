@@ -59,6 +59,21 @@ function createPending(): Pending {
   return { promise, resolve, reject };
 }
 
+/**
+ * Turns what is thrown into a rejection. A receiver that does not look at the promise of a refused record ends the process by it: nothing is lost without a word.
+ * Only a refusal because the context stops may be passed over.
+ */
+function asPromise(store: () => Promise<void>): Promise<void> {
+  try {
+    return store();
+  } catch (thrown) {
+    const error = toError(thrown);
+    const refused = Promise.reject<void>(error);
+    if (error instanceof AbortError) refused.catch(() => undefined);
+    return refused;
+  }
+}
+
 /** Runs a receiver until it is stopped. */
 export class ReceiverRunner {
   readonly #options: ReceiverRunnerOptions;
@@ -81,14 +96,15 @@ export class ReceiverRunner {
   }
 
   /**
-   * Stops the receiver and waits for it. With `isGraceful`, what it had buffered goes to the log and is durable when the promise resolves; otherwise it is dropped, never
-   * having been acknowledged.
+   * Stops the receiver: from here on nothing is taken. With `isGraceful` it waits for the receiver to end, and what was buffered is durable when the promise resolves;
+   * otherwise that is dropped, never having been acknowledged, and a receiver that does not end is left behind.
    */
   async stop(isGraceful: boolean): Promise<void> {
     this.#abort.abort();
-    await this.#loop;
-    if (isGraceful) this.#seal();
-    else this.#drop();
+    if (isGraceful) {
+      await this.#loop;
+      this.#seal();
+    } else this.#drop();
     await Promise.allSettled(this.#inFlight);
   }
 
@@ -115,8 +131,8 @@ export class ReceiverRunner {
     return {
       stream: uid,
       signal: this.#abort.signal,
-      store: async (record, range) => this.#store(Buffer.from(`${codec.encode(record)}\n`), { recordCount: 1, range }),
-      storeEncoded: async (bytes, recordCount, range) => this.#store(bytes, { recordCount, range }),
+      store: (record, range) => asPromise(() => this.#store(Buffer.from(`${codec.encode(record)}\n`), { recordCount: 1, range })),
+      storeEncoded: (bytes, recordCount, range) => asPromise(() => this.#store(bytes, { recordCount, range })),
       ready: () => this.#ready(),
       settle: () => this.#settle(),
       position: (partition) => journal.ledger.positions.get(uid)?.get(partition),

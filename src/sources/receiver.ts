@@ -43,7 +43,7 @@ export interface Receiver<out T> {
   /** How its records are written to the log: `lines` for strings without line feeds, `json-lines` for everything the JSON codec carries. */
   readonly codec: RecordCodecName;
   /**
-   * Receives until the signal is aborted or the source ends, and resolves then. When it returns or throws before it is asked to stop, it is started again after a pause.
+   * Receives until the signal is aborted or the source ends, and resolves then; a graceful stop waits for it. When it returns or throws before it is asked to stop, it is started again after a pause.
    */
   run(context: ReceiverContext<T>): Promise<void>;
 }

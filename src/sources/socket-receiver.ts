@@ -1,6 +1,6 @@
 // Connects to a server and receives its lines, plain or acknowledged. The one file here that opens sockets.
 import { createConnection, type Socket } from 'node:net';
-import { StreamError, toError } from '../core/errors.ts';
+import { AbortError, StreamError, toError } from '../core/errors.ts';
 import { firstLine, parseGreeting, stripNumbers } from './acknowledged-lines.ts';
 import { LineSplitter, type LineRun } from './line-splitter.ts';
 import type { Receiver, ReceiverContext } from './receiver.ts';
@@ -28,13 +28,19 @@ async function* chunksOf(socket: Socket): AsyncGenerator<Buffer> {
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) if (Buffer.isBuffer(chunk)) yield chunk;
 }
 
+/** Records were not taken: the connection ends, so that nothing follows them; the context stops unless it was asked to, or they come again from where they are durable. */
+function giveUp(socket: Socket, context: ReceiverContext<string>, error: unknown): void {
+  socket.destroy();
+  if (!(error instanceof AbortError)) context.fail(toError(error));
+}
+
 async function receivePlain(socket: Socket, context: ReceiverContext<string>, splitter: LineSplitter): Promise<void> {
   for await (const chunk of chunksOf(socket)) {
     const run = splitter.push(chunk);
     if (run === undefined) continue;
     await context.ready();
-    // Not awaited: plain lines have nobody to tell. A failed append stops the context by itself.
-    void context.storeEncoded(run.bytes, run.count);
+    // Not awaited: plain lines have nobody to tell.
+    context.storeEncoded(run.bytes, run.count).catch((error: unknown) => giveUp(socket, context, error));
   }
 }
 
@@ -76,7 +82,7 @@ async function receiveAcknowledged(
     session.next = until;
     context.storeEncoded(bytes, count, range).then(
       () => acknowledge(until),
-      () => socket.destroy(),
+      (error: unknown) => giveUp(socket, context, error),
     );
   }
 }

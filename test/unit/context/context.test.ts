@@ -7,6 +7,7 @@ import {
   seconds,
   StreamingContext,
   type GetOrCreateOptions,
+  type Receiver,
   type RecoveryFound,
   type Sink,
   type StreamingContextOptions,
@@ -233,6 +234,93 @@ describe('options', () => {
       (interval) => resolveContextOptions({ appName: 'a', batchInterval: seconds(interval) }).checkpointInterval / 1000,
     );
     expect(intervals).toEqual([10, 10, 10, 12, 12, 14, 15]);
+  });
+});
+
+describe('each option does what it says', () => {
+  /** Runs six words with the options; what the process did. */
+  async function run(
+    options: Partial<StreamingContextOptions>,
+  ): Promise<{ readonly blocks: number; readonly blockReads: number; readonly segments: number; readonly heads: number; readonly app: string }> {
+    const bench = new Bench('a', 'b', 'c', 'd', 'e', 'f');
+    let blocks = 0;
+    let app = '';
+    const onBlock = (message: unknown): void => {
+      blocks += 1;
+      app = (message as { app: string }).app;
+    };
+    subscribe('millrace:block-added', onBlock);
+    const context = await bench.open(() => bench.words(sum, options));
+    await bench.drive(context.start());
+    const before = bench.process.names.length;
+    await bench.pass(1000);
+    unsubscribe('millrace:block-added', onBlock);
+    const during = bench.process.names.slice(before);
+    await bench.drive(context.stop());
+    expect(bench.counts()).toEqual({ a: 1, b: 1, c: 1, d: 1, e: 1, f: 1 });
+    return {
+      blocks,
+      app,
+      blockReads: during.filter((name) => name.startsWith('file.read ')).length,
+      segments: during.filter((name) => name.startsWith('file.link ')).length,
+      heads: during.filter((name) => name === 'store.written').length,
+    };
+  }
+  it('by default two records make a block here, blocks are read from memory, one segment and no checkpoint', async () => {
+    expect(await run({})).toEqual({ blocks: 3, blockReads: 0, segments: 0, heads: 0, app: 'bench' });
+  });
+  it('blockRecordsMax', async () => expect((await run({ blockRecordsMax: 1 })).blocks).toBe(6));
+  it('blockBytesMax', async () => expect((await run({ blockBytesMax: 4 })).blocks).toBe(6));
+  it('blockInterval', async () => expect((await run({ blockInterval: milliseconds(400) })).blocks).toBe(2));
+  it('blockCacheBytesMax', async () => expect((await run({ blockCacheBytesMax: 1 })).blockReads).toBe(3));
+  it('segmentBytesMax', async () => expect((await run({ segmentBytesMax: 8192 })).segments).toBeGreaterThan(0));
+  it('checkpointInterval', async () => expect((await run({ checkpointInterval: milliseconds(300) })).heads).toBeGreaterThan(3));
+  it('applicationId', async () => expect((await run({ applicationId: 'other' })).app).toBe('other'));
+  it('receiverBufferBytesMax', async () => {
+    const bench = new Bench();
+    let refusal: unknown;
+    const context = await bench.open(() => {
+      const made = bench.context({ receiverBufferBytesMax: 4 });
+      const receiver: Receiver<string> = {
+        codec: 'lines',
+        run: async ({ store }) => {
+          const first = store('abc');
+          refusal = await store('d').catch((thrown: unknown) => thrown);
+          await first;
+        },
+      };
+      made.receiverStream(receiver).print();
+      return made;
+    });
+    await bench.drive(context.start());
+    await bench.pass(100);
+    await bench.drive(context.stop());
+    expect(refusal).toMatchObject({ code: 'STREAM_RECEIVER_BUFFER_FULL' });
+  });
+  it('receiverRestartDelay', async () => {
+    for (const [delay, starts] of [
+      [100, 5],
+      [450, 2],
+    ] as const) {
+      const bench = new Bench();
+      let count = 0;
+      const receiver: Receiver<string> = {
+        codec: 'lines',
+        run: () => {
+          count += 1;
+          return Promise.resolve();
+        },
+      };
+      const context = await bench.open(() => {
+        const made = bench.context({ receiverRestartDelay: milliseconds(delay) });
+        made.receiverStream(receiver).print();
+        return made;
+      });
+      await bench.drive(context.start());
+      await bench.pass(499);
+      await bench.drive(context.stop());
+      expect(count).toBe(starts);
+    }
   });
 });
 

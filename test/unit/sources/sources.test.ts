@@ -100,7 +100,10 @@ describe('BlockBuilder', () => {
 });
 
 /** A receiver whose calls a test makes by hand. */
-async function handReceiver(limits: { readonly blockBytesMax?: number; readonly blockRecordsMax?: number; readonly bufferBytesMax?: number } = {}) {
+async function handReceiver(
+  limits: { readonly blockBytesMax?: number; readonly blockRecordsMax?: number; readonly bufferBytesMax?: number } = {},
+  stay?: () => Promise<void>,
+) {
   const log = new TestLog();
   const journal = new Journal(await log.open(), emptyLedger(), 1000);
   const clock = new ManualClock(0);
@@ -113,6 +116,7 @@ async function handReceiver(limits: { readonly blockBytesMax?: number; readonly 
     run: (context) => {
       runs += 1;
       hand = context;
+      if (stay !== undefined) return stay();
       return new Promise((resolve, reject) => {
         end = (error) => (error === undefined ? resolve() : reject(error));
         context.signal.addEventListener('abort', () => resolve());
@@ -207,6 +211,13 @@ describe('ReceiverRunner', () => {
     await hasty.runner.stop(false);
     await expect(lost).rejects.toMatchObject({ code: 'STREAM_ABORTED' });
     expect([graceful.journal.ledger.waiting.length, hasty.journal.ledger.waiting.length]).toEqual([1, 0]);
+  });
+  it('does not wait for a receiver that does not end when it must stop at once', async () => {
+    const { runner, context } = await handReceiver({}, () => new Promise(() => undefined));
+    const dropped = context.store('a');
+    await runner.stop(false);
+    await expect(dropped).rejects.toMatchObject({ code: 'STREAM_ABORTED' });
+    await expect(context.store('b')).rejects.toMatchObject({ code: 'STREAM_ABORTED' });
   });
   it('stops the context when a block cannot be logged', async () => {
     const { log, context, failures, clock } = await handReceiver();
