@@ -1,6 +1,7 @@
 // Goal: every rule of a context's life, and every refusal with what was expected and found. Method: the simulated world; real files and sockets are in test/chaos/process.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
+import { keySlot, partitionOfSlot } from '../../../src/core/key-slot.ts';
 import { LIFE_CYCLE } from '../../../src/context/life-cycle.ts';
 import {
   milliseconds,
@@ -472,6 +473,36 @@ describe('recovery', () => {
     const other = await bench.open(() => bench.words((values, before) => sum(values, before) + 1));
     await expect(bench.drive(other.start())).rejects.toMatchObject({ code: 'STREAM_BATCH_DIFFERS', exitCode: 78 });
     expect(bench.table.commits).toHaveLength(commits);
+  });
+  it('compares every partition before it commits one: rows that moved to another partition are not there twice', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    const inPartition = (partition: number) => names.find((name) => partitionOfSlot(keySlot(name), 2) === partition) ?? '';
+    const bench = new Bench('word');
+    let key = inPartition(1);
+    const create = (): StreamingContext => {
+      const made = bench.context();
+      made
+        .receiverStream(bench.source.receiver(bench.process), { uid: 'source' })
+        .map(() => [key, 1])
+        .reduceByKey((left, right) => left + right, { uid: 'sums', numPartitions: 2 })
+        .saveTo(bench.sink(), { uid: 'totals' });
+      return made;
+    };
+    const kill = (): void => bench.process.kill();
+    subscribe('millrace:partition-committed', kill);
+    const first = await bench.open(create);
+    void first.start();
+    await bench.pass(300);
+    unsubscribe('millrace:partition-committed', kill);
+    bench.die();
+    expect(bench.table.commits).toHaveLength(1);
+    key = inPartition(0);
+    const other = await bench.open(create);
+    await expect(bench.drive(other.start())).rejects.toEqual(error('STREAM_BATCH_DIFFERS', 'partition 1 of "totals" has the fingerprint of no rows'));
+    expect(bench.table.commits).toHaveLength(1);
+    key = inPartition(1);
+    await finish(bench, create);
+    expect(bench.table.commits).toHaveLength(1);
   });
   it('refuses a sink that lost its rows, or another directory for a sink that has some', async () => {
     const bench = await crashed();
