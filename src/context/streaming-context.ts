@@ -1,5 +1,6 @@
 // StreamingContext: a streaming program, its graph and its life cycle.
 import { resolve } from 'node:path';
+import { createDeferred } from '../core/deferred.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { optionError, refuseUnknownOptions } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
@@ -73,22 +74,6 @@ interface Attachment {
   readonly refusal: Error | undefined;
 }
 
-interface Termination {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-function createTermination(): Termination {
-  let resolvePromise: () => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolvePromise = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve: resolvePromise, reject };
-}
-
 /**
  * One streaming program: a graph of streams and outputs, a batch interval, a life cycle. Made by a `create` function, which {@link StreamingContext.getOrCreate} calls.
  *
@@ -115,7 +100,7 @@ function createTermination(): Termination {
 export class StreamingContext implements AsyncDisposable {
   readonly #settings: ResolvedContextOptions;
   readonly #graph: Graph;
-  readonly #termination = createTermination();
+  readonly #termination = createDeferred();
   #state: ContextState = 'created';
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;

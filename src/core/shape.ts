@@ -30,15 +30,6 @@ export const boolean: Shape<boolean> = (value, path) => {
   return value;
 };
 
-/** One of the given strings. */
-export function oneOf<const T extends string>(...choices: readonly T[]): Shape<T> {
-  return (value, path) => {
-    const found = choices.find((choice) => choice === value);
-    if (found === undefined) throw mismatch(path, `one of ${choices.join(', ')}`, value);
-    return found;
-  };
-}
-
 /** An array whose elements all fit `element`. */
 export function array<T>(element: Shape<T>): Shape<readonly T[]> {
   return (value, path) => {

@@ -2,7 +2,6 @@
 import { CorruptionError, SourceError } from '../core/errors.ts';
 import type { Uid } from '../core/ids.ts';
 import type { LogPosition } from '../wal/read-at.ts';
-import { replaySpans, type ScanOptions, type WalScan } from '../wal/scan.ts';
 import type { Wal } from '../wal/wal.ts';
 import { applyEvent } from './apply-event.ts';
 import { BlockCache } from './block-cache.ts';
@@ -32,11 +31,6 @@ export class Journal {
   /** The fold of all durable events. */
   get ledger(): Ledger {
     return this.#ledger;
-  }
-
-  /** The position behind the last record of a source partition that was given to the log, durable or still on its way. */
-  appendedPosition(stream: Uid, partition: string): number | undefined {
-    return this.#appendedPositions.get(stream)?.get(partition);
   }
 
   /**
@@ -96,21 +90,4 @@ export class Journal {
     for (const { partition, until } of event.ranges ?? []) positions.set(partition, until);
     this.#appendedPositions.set(event.stream, positions);
   }
-}
-
-/** Folds the events of a scanned log from behind `ledger.lsn` into the ledger, and calls `visit` for each event of the whole log that is still there. */
-export async function foldLog(
-  options: ScanOptions,
-  spans: WalScan['spans'],
-  fold: { readonly ledger: Ledger; readonly visit?: (event: JournalEvent, lsn: number) => void },
-): Promise<void> {
-  await replaySpans(options, spans, {
-    fromLsn: 1,
-    visit: (frame, segment) => {
-      const event = decodeEvent(frame.type, frame.payload, frame.lsn);
-      const position = { lsn: frame.lsn, segment, offset: frame.offset, frameBytes: frame.frameBytes };
-      if (frame.lsn > fold.ledger.lsn) applyEvent(fold.ledger, { event, position });
-      fold.visit?.(event, frame.lsn);
-    },
-  });
 }

@@ -1,4 +1,5 @@
 // Runs one receiver: gathers its records into blocks, appends each block to the journal, answers its records when the block is durable, and starts it again when it ends.
+import { createDeferred, type Deferred } from '../core/deferred.ts';
 import { AbortError, SourceError, StreamError, toError, UsageError } from '../core/errors.ts';
 import { publish } from '../core/diagnostics.ts';
 import { blockIdOf, type Uid } from '../core/ids.ts';
@@ -41,22 +42,11 @@ export interface ReceiverRunnerOptions {
   readonly fail: (error: Error) => void;
 }
 
-interface Pending {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-function createPending(): Pending {
-  let resolve: () => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  // A receiver need not look at the promise; a failed append stops the context in any case.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
+/** The answer to all records of a block. A receiver need not look at it: a failed append stops the context in any case. */
+function createAnswer(): Deferred {
+  const answer = createDeferred();
+  answer.promise.catch(() => undefined);
+  return answer;
 }
 
 /**
@@ -80,7 +70,7 @@ export class ReceiverRunner {
   readonly #abort = new AbortController();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #builder = new BlockBuilder();
-  #building: Pending | undefined;
+  #building: Deferred | undefined;
   #timer: Timer | undefined;
   #bytesInFlight = 0;
   #waitingForRoom: (() => void)[] = [];
@@ -158,7 +148,7 @@ export class ReceiverRunner {
     }
     if (this.#builder.bytes > 0 && this.#builder.bytes + bytes.length > limits.blockBytesMax) this.#seal();
     this.#builder.add(bytes, what.recordCount, what.range);
-    this.#building ??= createPending();
+    this.#building ??= createAnswer();
     const { promise } = this.#building;
     this.#timer ??= this.#options.env.clock.setTimer(limits.blockIntervalMs, () => this.#seal());
     if (this.#builder.bytes >= limits.blockBytesMax || this.#builder.recordCount >= limits.blockRecordsMax) this.#seal();
@@ -176,7 +166,7 @@ export class ReceiverRunner {
     this.#inFlight.add(done);
   }
 
-  async #append(block: BuiltBlock, pending: Pending): Promise<void> {
+  async #append(block: BuiltBlock, pending: Deferred): Promise<void> {
     const { app, uid, receiver, journal, epoch, nextBlock, fail } = this.#options;
     this.#bytesInFlight += block.bytes;
     try {

@@ -29,13 +29,6 @@ export class KeyedState {
     return this.#slots.get(slot) ?? NO_ENTRIES;
   }
 
-  /** How many keys there are. */
-  get keyCount(): number {
-    let keys = 0;
-    for (const entries of this.#slots.values()) keys += entries.size;
-    return keys;
-  }
-
   /** Takes a slot over from a checkpoint. */
   load(ref: SlotRef, entries: SlotEntries): void {
     this.#slots.set(ref.slot, entries);

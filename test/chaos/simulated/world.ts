@@ -1,5 +1,5 @@
 // A small fixed run in a simulated world: a source, a program with state and two sinks, and lives of that program that can be ended at any step.
-import { milliseconds, StreamingContext, type StreamError } from '../../../src/index.ts';
+import { milliseconds, StreamingContext } from '../../../src/index.ts';
 import {
   createSimCheckpointStore,
   createSimEnv,
@@ -116,11 +116,6 @@ export async function live(world: World, options: SimProcessOptions = {}): Promi
     process.kill();
     return { process, end: { kind: 'failed', error: failed } };
   }
-}
-
-/** The exit code of a failed life. */
-export function exitCodeOf(end: LifeEnd): number | undefined {
-  return end.kind === 'failed' && 'exitCode' in end.error ? (end.error as StreamError).exitCode : undefined;
 }
 
 /** What is wrong in the sinks: records lost or doubled, counts that are not the true ones. Shares no code with the engine. */

@@ -284,9 +284,9 @@ describe('each option does what it says', () => {
       const made = bench.context({ receiverBufferBytesMax: 4 });
       const receiver: Receiver<string> = {
         codec: 'lines',
-        run: async ({ store }) => {
-          const first = store('abc');
-          refusal = await store('d').catch((thrown: unknown) => thrown);
+        run: async (hand) => {
+          const first = hand.store('abc');
+          refusal = await hand.store('d').catch((thrown: unknown) => thrown);
           await first;
         },
       };
