@@ -1,6 +1,7 @@
 // A running program: what start() puts together, and the one place that says in which order it is taken apart.
 import { publish } from '../core/diagnostics.ts';
 import { AbortError, toError } from '../core/errors.ts';
+import type { CompletedBatch, ListenerBus } from '../core/listener.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
@@ -8,7 +9,9 @@ import { createTaskRunner, DEFAULT_ATTEMPTS } from '../executor/task-runner.ts';
 import { recover, type Recovered } from '../recovery/recover.ts';
 import { Checkpointer } from '../scheduler/checkpointer.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
-import { ReceiverRunner } from '../sources/receiver-runner.ts';
+import { PidRateEstimator } from '../sources/pid-rate-estimator.ts';
+import { PolledSources } from '../sources/polled-sources.ts';
+import { ReceiverRunner, type ReceiverLimits } from '../sources/receiver-runner.ts';
 import { KeyedState } from '../state/keyed-state.ts';
 import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
 
@@ -22,6 +25,7 @@ export interface DriverOptions {
   readonly graph: Graph;
   readonly store: CheckpointStore;
   readonly isStoreOpen: boolean;
+  readonly listeners: ListenerBus;
   /** Stops the context with an error. */
   readonly fail: (error: Error) => void;
 }
@@ -41,7 +45,7 @@ export class Driver {
 
   /** Recovers the store, runs again what must, and starts the receivers and the batches. */
   async start(): Promise<void> {
-    const { env, settings, graph, fail } = this.#options;
+    const { env, settings, graph, listeners, fail } = this.#options;
     const { applicationId: app, version: codeVersion } = settings;
     const recovered = await this.#recover();
     this.#recovered = recovered;
@@ -61,11 +65,29 @@ export class Driver {
       nextNumber: recovered.nextCheckpoint,
     });
     graph.output = env.output;
-    const scheduler = new Scheduler({ env, app, codeVersion, graph, interval: settings.batchInterval, journal, states, checkpointer, views, tasks });
+    const { nextBlock, polled } = this.#createPolled(recovered);
+    const scheduler = new Scheduler({
+      env,
+      app,
+      codeVersion,
+      graph,
+      interval: settings.batchInterval,
+      journal,
+      states,
+      checkpointer,
+      views,
+      tasks,
+      limits: { recordsMax: settings.batchRecordsMax, bytesMax: settings.batchBytesMax },
+      listeners,
+      poll: () => polled.poll(),
+    });
     this.#scheduler = scheduler;
     await scheduler.runAgain(batches);
     publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
-    this.#receivers = this.#createReceivers(recovered);
+    await polled.begin();
+    this.#receivers = this.#createReceivers(recovered, nextBlock);
+    this.#followBatches();
+    listeners.post('onStreamingStarted', () => ({ time: env.clock.now() }));
     for (const receiver of this.#receivers) receiver.start();
     this.#loop = scheduler.run();
     this.#loop.catch((error: unknown) => fail(toError(error)));
@@ -143,33 +165,58 @@ export class Driver {
     });
   }
 
-  #createReceivers({ journal, identity }: Recovered): readonly ReceiverRunner[] {
-    const { env, settings, graph, fail } = this.#options;
+  #createPolled({ journal, identity }: Recovered): { readonly nextBlock: () => number; readonly polled: PolledSources } {
+    const { env, settings, graph } = this.#options;
     let block = 0;
     const nextBlock = (): number => {
       block += 1;
       return block;
     };
-    return graph.sources.map(
-      ({ uid, receiver }) =>
-        new ReceiverRunner({
-          env,
-          app: settings.applicationId,
-          uid,
-          receiver,
-          journal,
-          epoch: identity.epoch,
-          nextBlock,
-          fail,
-          limits: {
-            blockIntervalMs: settings.blockInterval,
-            blockBytesMax: settings.blockBytesMax,
-            blockRecordsMax: settings.blockRecordsMax,
-            bufferBytesMax: settings.receiverBufferBytesMax,
-            recordBytesMax: RECORD_BYTES_MAX / 2,
-            restartDelayMs: settings.receiverRestartDelay,
-          },
-        }),
-    );
+    const sources = graph.sources.filter((source) => source.kind === 'polled');
+    const { epoch } = identity;
+    return { nextBlock, polled: new PolledSources({ env, journal, epoch, nextBlock, batchBytesMax: settings.batchBytesMax, sources }) };
   }
+
+  #createReceivers({ journal, identity }: Recovered, nextBlock: () => number): readonly ReceiverRunner[] {
+    const { env, settings, graph, listeners, fail } = this.#options;
+    const { epoch } = identity;
+    const limits = receiverLimits(settings);
+    return graph.sources
+      .filter((source) => source.kind === 'receiver')
+      .map(({ uid, receiver }) => new ReceiverRunner({ env, app: settings.applicationId, uid, receiver, journal, epoch, nextBlock, listeners, fail, limits }));
+  }
+
+  /** Lets receivers go on when a batch has taken what waited, and sets their rates by how each batch went. */
+  #followBatches(): void {
+    const { settings, listeners } = this.#options;
+    const receivers = this.#receivers;
+    const { backpressure: gains, batchInterval, receiverRateMax } = settings;
+    const estimators = gains === undefined ? undefined : new Map(receivers.map((receiver) => [receiver.uid, new PidRateEstimator(batchInterval, gains)]));
+    const setRates = ({ recordCounts, completedMs, processingDelayMs, schedulingDelayMs }: CompletedBatch): void => {
+      for (const receiver of receivers) {
+        const records = recordCounts.get(receiver.uid) ?? 0;
+        const rate = estimators?.get(receiver.uid)?.update({ timeMs: completedMs, records, processingDelayMs, schedulingDelayMs });
+        if (rate !== undefined) receiver.rate = Math.min(rate, receiverRateMax);
+      }
+    };
+    listeners.add({
+      onBatchSubmitted: () => {
+        for (const receiver of receivers) receiver.wake();
+      },
+      ...(estimators === undefined ? {} : { onBatchCompleted: setRates }),
+    });
+  }
+}
+
+function receiverLimits(settings: ResolvedContextOptions): ReceiverLimits {
+  return {
+    blockIntervalMs: settings.blockInterval,
+    blockBytesMax: settings.blockBytesMax,
+    blockRecordsMax: settings.blockRecordsMax,
+    bufferBytesMax: settings.receiverBufferBytesMax,
+    recordBytesMax: RECORD_BYTES_MAX / 2,
+    restartDelayMs: settings.receiverRestartDelay,
+    backlogBytesMax: settings.backlogBytesMax,
+    rate: Math.min(settings.receiverRateMax, settings.backpressure?.initialRate ?? settings.receiverRateMax),
+  };
 }

@@ -1,6 +1,9 @@
 // The options of a context, checked once.
+import { KEY_SLOTS } from '../core/key-slot.ts';
 import { optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import { milliseconds, type Duration } from '../core/time.ts';
+import { RddContext } from '../rdd/rdd-context.ts';
+import type { PidGains } from '../sources/pid-rate-estimator.ts';
 
 /** Options of a {@link StreamingContext}. */
 export interface StreamingContextOptions {
@@ -74,13 +77,95 @@ export interface StreamingContextOptions {
    * @defaultValue 64 MiB
    */
   readonly segmentBytesMax?: number;
+  /**
+   * How many partitions an operator that shuffles makes where no count is given, from 1 to 1,024.
+   *
+   * @defaultValue That of `rddContext` if one is given, else 1.
+   */
+  readonly defaultParallelism?: number;
+  /**
+   * A context for datasets that is there already. Several streaming contexts may use it, one after another.
+   *
+   * @defaultValue One of its own.
+   */
+  readonly rddContext?: RddContext;
+  /**
+   * How many records per second each receiver may take, on average. A receiver waits in `ready()`; a second's worth may come at once.
+   *
+   * @defaultValue No limit.
+   */
+  readonly receiverRateMax?: number;
+  /**
+   * How many records of blocks a batch takes. One block is taken in any case; what is over waits for the next batch.
+   *
+   * @defaultValue No limit.
+   */
+  readonly batchRecordsMax?: number;
+  /**
+   * How many bytes of blocks and files a batch takes, as they stand in log and directory. One block, and one file of each stream, is taken in any case.
+   *
+   * @defaultValue 256 MiB
+   */
+  readonly batchBytesMax?: number;
+  /**
+   * Bytes of blocks that may wait for a batch; over it receivers wait in `ready()` until a batch takes some.
+   *
+   * @defaultValue 1 GiB
+   */
+  readonly backlogBytesMax?: number;
+  /**
+   * Whether the rate of each receiver follows what the batches can do: a PID estimator with Spark's formula, fed after each batch. `true` means its defaults.
+   *
+   * @defaultValue false
+   */
+  readonly backpressure?: boolean | BackpressureOptions;
+}
+
+/** How the rate of receivers follows the batches. The formula is that of Spark's `PIDRateEstimator`. */
+export interface BackpressureOptions {
+  /**
+   * The rate of each receiver before the first batch with records is done, in records per second.
+   *
+   * @defaultValue No limit but `receiverRateMax`.
+   */
+  readonly initialRate?: number;
+  /**
+   * The rate never falls below this, in records per second.
+   *
+   * @defaultValue 100
+   */
+  readonly rateMin?: number;
+  /**
+   * The weight of the difference between the rate and what the last batch did.
+   *
+   * @defaultValue 1
+   */
+  readonly proportional?: number;
+  /**
+   * The weight of what waits.
+   *
+   * @defaultValue 0.2
+   */
+  readonly integral?: number;
+  /**
+   * The weight of the change of the difference.
+   *
+   * @defaultValue 0
+   */
+  readonly derivative?: number;
 }
 
 /** The options with their defaults. */
-export type ResolvedContextOptions = Required<StreamingContextOptions>;
+export interface ResolvedContextOptions extends Required<Omit<StreamingContextOptions, 'rddContext' | 'backpressure'>> {
+  readonly rddContext: RddContext | undefined;
+  readonly backpressure: ResolvedBackpressure | undefined;
+}
 
 const CHECKPOINT_MS_MIN = 10_000;
 const MIB = 1024 * 1024;
+
+/** Stands for no limit: more than anything counted here comes to. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** The largest record the log takes. */
 export const RECORD_BYTES_MAX: number = 16 * MIB;
@@ -100,7 +185,46 @@ const KNOWN = [
   'taskAttemptsMax',
   'blockCacheBytesMax',
   'segmentBytesMax',
+  'defaultParallelism',
+  'rddContext',
+  'receiverRateMax',
+  'batchRecordsMax',
+  'batchBytesMax',
+  'backlogBytesMax',
+  'backpressure',
 ];
+
+/** Backpressure with its defaults. */
+export type ResolvedBackpressure = PidGains & { readonly initialRate: number };
+
+function weight(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+    throw optionError('backpressure', name, { expected: 'a number of 0 or more', found: value });
+  return value;
+}
+
+function resolveBackpressure(value: boolean | BackpressureOptions | undefined): ResolvedBackpressure | undefined {
+  if (value === undefined || value === false) return undefined;
+  if (value !== true && (typeof value !== 'object' || value === null))
+    throw optionError(OWNER, 'backpressure', { expected: 'true, false or an object', found: value });
+  const given = value === true ? {} : value;
+  refuseUnknownOptions('backpressure', given, ['initialRate', 'rateMin', 'proportional', 'integral', 'derivative']);
+  return {
+    initialRate: wholeOption('backpressure', 'initialRate', { value: given.initialRate, fallback: NO_LIMIT, min: 1 }),
+    rateMin: wholeOption('backpressure', 'rateMin', { value: given.rateMin, fallback: 100, min: 1 }),
+    proportional: weight('proportional', given.proportional, 1),
+    integral: weight('integral', given.integral, 0.2),
+    derivative: weight('derivative', given.derivative, 0),
+  };
+}
+
+function rddContextOption(value: unknown): RddContext | undefined {
+  if (value === undefined) return undefined;
+  if (!(value instanceof RddContext)) throw optionError(OWNER, 'rddContext', { expected: 'an RddContext', found: value });
+  if (value.isStopped) throw optionError(OWNER, 'rddContext', { expected: 'an RddContext that was not stopped', found: 'a stopped one' });
+  return value;
+}
 
 function duration(name: string, value: Duration | undefined, fallback: Duration): Duration {
   if (value === undefined) return fallback;
@@ -124,6 +248,7 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
   if (checkpointInterval % batchInterval !== 0) {
     throw optionError(OWNER, 'checkpointInterval', { expected: `a multiple of the batch interval of ${batchInterval} ms`, found: checkpointInterval });
   }
+  const rddContext = rddContextOption(options.rddContext);
   const whole = (name: string, value: number | undefined, fallback: number): number => wholeOption(OWNER, name, { value, fallback, min: 1 });
   return {
     appName,
@@ -139,45 +264,17 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
     taskAttemptsMax: whole('taskAttemptsMax', options.taskAttemptsMax, 4),
     blockCacheBytesMax: whole('blockCacheBytesMax', options.blockCacheBytesMax, 64 * MIB),
     segmentBytesMax: wholeOption(OWNER, 'segmentBytesMax', { value: options.segmentBytesMax, fallback: 64 * MIB, min: 8192 }),
-  };
-}
-
-/** Options of `socketTextStream`. */
-export interface SocketStreamOptions {
-  /**
-   * The stable name of the stream.
-   *
-   * @defaultValue The kind and the position in the program, such as `socketTextStream-0`.
-   */
-  readonly uid?: string;
-  /**
-   * Whether the server speaks the protocol of acknowledged lines (docs/acknowledged-lines.md). Without it, a crash loses the lines that were received and not yet durable.
-   *
-   * @defaultValue false
-   */
-  readonly acknowledged?: boolean;
-  /**
-   * The longest line in bytes, without its line feed; a longer one stops the context.
-   *
-   * @defaultValue 1 MiB
-   */
-  readonly lineBytesMax?: number;
-}
-
-/** Checks the options of `socketTextStream`. */
-export function resolveSocketOptions(
-  host: string,
-  port: number,
-  options: SocketStreamOptions,
-): { readonly host: string; readonly port: number; readonly isAcknowledged: boolean; readonly lineBytesMax: number } {
-  const owner = 'socketTextStream';
-  refuseUnknownOptions(owner, options, ['uid', 'acknowledged', 'lineBytesMax']);
-  const acknowledged: unknown = options.acknowledged ?? false;
-  if (typeof acknowledged !== 'boolean') throw optionError(owner, 'acknowledged', { expected: 'true or false', found: acknowledged });
-  return {
-    host: textOption(owner, 'host', host),
-    port: wholeOption(owner, 'port', { value: port, fallback: port, min: 1, max: 65_535 }),
-    isAcknowledged: acknowledged,
-    lineBytesMax: wholeOption(owner, 'lineBytesMax', { value: options.lineBytesMax, fallback: MIB, min: 1, max: RECORD_BYTES_MAX / 2 }),
+    rddContext,
+    defaultParallelism: wholeOption(OWNER, 'defaultParallelism', {
+      value: options.defaultParallelism,
+      fallback: rddContext?.defaultParallelism ?? 1,
+      min: 1,
+      max: KEY_SLOTS,
+    }),
+    receiverRateMax: whole('receiverRateMax', options.receiverRateMax, NO_LIMIT),
+    batchRecordsMax: whole('batchRecordsMax', options.batchRecordsMax, NO_LIMIT),
+    batchBytesMax: whole('batchBytesMax', options.batchBytesMax, 256 * MIB),
+    backlogBytesMax: whole('backlogBytesMax', options.backlogBytesMax, 1024 * MIB),
+    backpressure: resolveBackpressure(options.backpressure),
   };
 }

@@ -1,35 +1,29 @@
 // StreamingContext: a streaming program, its graph and its life cycle.
 import { resolve } from 'node:path';
 import { createDeferred } from '../core/deferred.ts';
+import { ListenerBus, type StreamingListener } from '../core/listener.ts';
+import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
-import { optionError, refuseUnknownOptions } from '../core/options.ts';
+import { optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
-import { DStream } from '../dstream/dstream.ts';
 import { Graph } from '../dstream/graph.ts';
-import { addBlockSource } from '../dstream/operators/block-source.ts';
-import { resolveOperatorOptions, type OperatorOptions } from '../dstream/options.ts';
 import type { Env, Logger } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
+import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createNodeEnv } from '../env/node-env.ts';
+import { pause } from '../env/pause.ts';
+import { isInsideBatch } from '../rdd/inside-batch.ts';
+import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { readStore } from '../recovery/read-store.ts';
 import { requireSameGraph } from '../recovery/recover.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
-import type { Receiver } from '../sources/receiver.ts';
-import { createSocketReceiver } from '../sources/socket-receiver.ts';
 import { lockDirectory, noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
-import { makeDirectoryDurably } from './make-directory.ts';
-import {
-  RECORD_BYTES_MAX,
-  resolveContextOptions,
-  resolveSocketOptions,
-  type ResolvedContextOptions,
-  type SocketStreamOptions,
-  type StreamingContextOptions,
-} from './options.ts';
+import { RECORD_BYTES_MAX, resolveContextOptions, type ResolvedContextOptions, type StreamingContextOptions } from './options.ts';
+import { StreamSources } from './stream-sources.ts';
 
 /** Options of {@link StreamingContext.getOrCreate}. */
 export interface GetOrCreateOptions {
@@ -61,6 +55,12 @@ export interface StopOptions {
    * @defaultValue true
    */
   readonly graceful?: boolean;
+  /**
+   * Whether the `RddContext` is stopped too. Otherwise the next streaming context may use it.
+   *
+   * @defaultValue true
+   */
+  readonly rddContext?: boolean;
 }
 
 /** The store directory a context belongs to, locked and read. */
@@ -97,10 +97,10 @@ interface Attachment {
  * await context.stop();
  * ```
  */
-export class StreamingContext implements AsyncDisposable {
+export class StreamingContext extends StreamSources implements AsyncDisposable {
   readonly #settings: ResolvedContextOptions;
-  readonly #graph: Graph;
   readonly #termination = createDeferred();
+  readonly #listeners = new ListenerBus((error) => this.#attachment?.env.logger.warn({ err: error }, 'a listener threw'));
   #state: ContextState = 'created';
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;
@@ -113,8 +113,10 @@ export class StreamingContext implements AsyncDisposable {
    * @throws {UsageError} If an option is missing, unknown or out of range.
    */
   constructor(options: StreamingContextOptions) {
-    this.#settings = resolveContextOptions(options);
-    this.#graph = new Graph(this.#settings.batchInterval);
+    const settings = resolveContextOptions(options);
+    const { batchInterval, defaultParallelism, rddContext } = settings;
+    super(new Graph(batchInterval, defaultParallelism), rddContext ?? new RddContext({ defaultParallelism }));
+    this.#settings = settings;
   }
 
   /**
@@ -144,6 +146,7 @@ export class StreamingContext implements AsyncDisposable {
       );
     }
     const env = options.env ?? createNodeEnv(options.logger);
+    RddContext.attach(context.rddContext, env);
     await context.#attach(env, resolve(directory), options.checkpointStore ?? createLevelCheckpointStore);
     return context;
   }
@@ -153,26 +156,14 @@ export class StreamingContext implements AsyncDisposable {
     return this.#state;
   }
 
-  /**
-   * A stream of the lines of a server that the program connects to. Lines end with a line feed; a carriage return before it goes. The connection is made again when it ends.
-   *
-   * @param host - The host.
-   * @param port - The port, from 1 to 65,535.
-   * @throws {UsageError} If an argument or option is wrong, or the context was started.
-   */
-  socketTextStream(host: string, port: number, options: SocketStreamOptions = {}): DStream<string> {
-    const receiver = createSocketReceiver(resolveSocketOptions(host, port, options));
-    return new DStream(this.#graph, addBlockSource(this.#graph, receiver, { kind: 'socketTextStream', uid: options.uid }));
+  /** Tells a listener of everything that happens from here on. */
+  addListener(listener: StreamingListener): void {
+    this.#listeners.add(listener);
   }
 
-  /**
-   * A stream of the records of a receiver of your own.
-   *
-   * @throws {UsageError} If an option is wrong, or the context was started.
-   */
-  receiverStream<T>(receiver: Receiver<T>, options: OperatorOptions = {}): DStream<T> {
-    const { uid } = resolveOperatorOptions('receiverStream', options);
-    return new DStream(this.#graph, addBlockSource(this.#graph, receiver, { kind: 'receiverStream', uid }));
+  /** Tells a listener no more. */
+  removeListener(listener: StreamingListener): void {
+    this.#listeners.remove(listener);
   }
 
   /**
@@ -186,7 +177,7 @@ export class StreamingContext implements AsyncDisposable {
    */
   async start(): Promise<void> {
     this.#move('start', 'start');
-    this.#graph.close('started');
+    this.graph.close('started');
     this.#starting = this.#start();
     await this.#starting;
   }
@@ -197,7 +188,17 @@ export class StreamingContext implements AsyncDisposable {
       const { env, directory, store, isStoreOpen } = attachment;
       await withDirectoryErrors(directory, async () => {
         await noteOwner(env, directory);
-        this.#driver = new Driver({ env, directory, settings: this.#settings, graph: this.#graph, store, isStoreOpen, fail: (error) => this.#fail(error) });
+        const listeners = this.#listeners;
+        this.#driver = new Driver({
+          env,
+          directory,
+          settings: this.#settings,
+          graph: this.graph,
+          store,
+          isStoreOpen,
+          listeners,
+          fail: (error) => this.#fail(error),
+        });
         await this.#driver.start();
       });
     } catch (thrown) {
@@ -216,29 +217,60 @@ export class StreamingContext implements AsyncDisposable {
    * Stops the program. Gracefully: receivers stop, what they buffered becomes durable, everything received is processed in a last batch, a checkpoint is written; nothing is
    * left to run again. Otherwise work in flight is given up and runs again at the next start. A context that was not started gives up its directory.
    * During a start it waits for the start first. A second call with `graceful: false` hurries a graceful stop.
+   * Called by a user function of a batch it only begins the stop and resolves at once: the batch is part of what the stop waits for.
    *
    * @throws {StreamError} If the last batch or the last checkpoint fails.
    */
   async stop(options: StopOptions = {}): Promise<void> {
-    refuseUnknownOptions('stop', options, ['graceful']);
+    refuseUnknownOptions('stop', options, ['graceful', 'rddContext']);
     const isGraceful = options.graceful ?? true;
+    const stopsRdds = options.rddContext ?? true;
     if (!isGraceful) this.#driver?.abortTasks();
     // A start under way comes to its end first, whichever it is; its caller hears of a failure.
     if (this.#state === 'starting') await this.#starting?.catch(() => undefined);
     if (this.#move('stop', 'stop')) {
-      this.#graph.close('stopped');
+      this.graph.close('stopped');
       this.#stopping = this.#stop(isGraceful);
     }
-    await this.#stopping;
+    if (isInsideBatch()) {
+      // The batch that calls waits for this promise, and the stop for the batch: awaitTermination tells how it ends.
+      const stopRdds = async (): Promise<void> => {
+        if (stopsRdds) await this.rddContext.stop();
+      };
+      this.#stopping?.then(stopRdds, stopRdds).catch(() => undefined);
+      return;
+    }
+    try {
+      await this.#stopping;
+    } finally {
+      if (stopsRdds) await this.rddContext.stop();
+    }
   }
 
   /**
    * Waits until the context has stopped.
    *
    * @throws {Error} What stopped it, if that was a failure.
+   * @throws {UsageError} If a user function of a batch calls it, which would wait for itself.
    */
-  awaitTermination(): Promise<void> {
+  async awaitTermination(): Promise<void> {
+    refuseInsideBatch('awaitTermination');
     return this.#termination.promise;
+  }
+
+  /**
+   * Waits until the context has stopped, at most for a time.
+   *
+   * @returns Whether it has stopped.
+   * @throws {Error} What stopped it, if that was a failure.
+   */
+  async awaitTerminationOrTimeout(timeout: Duration): Promise<boolean> {
+    refuseInsideBatch('awaitTerminationOrTimeout');
+    const clock = this.#attachment?.env.clock ?? createNodeEnv().clock;
+    const waited = new AbortController();
+    const stopped = this.#termination.promise.then(() => true).finally(() => waited.abort());
+    const timedOut = pause(clock, wholeOption('awaitTerminationOrTimeout', 'timeout', { value: timeout, fallback: timeout, min: 1 }), waited.signal);
+    return Promise.race([stopped, timedOut.then(() => (waited.signal.aborted ? stopped : false))]);
   }
 
   /** Stops gracefully. */
@@ -253,7 +285,7 @@ export class StreamingContext implements AsyncDisposable {
         `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
     await withDirectoryErrors(directory, async () => {
-      await makeDirectoryDurably(env.files, directory);
+      await makeDirectoryDurably(env.files, directory, 'a store directory');
       const lock = await lockDirectory(env, directory);
       const store = createStore(checkpointDirectory(directory));
       try {
@@ -271,7 +303,7 @@ export class StreamingContext implements AsyncDisposable {
 
   #compare(before: Parameters<typeof requireSameGraph>[0], directory: string): Error | undefined {
     try {
-      requireSameGraph(before, this.#graph.descriptor, directory);
+      requireSameGraph(before, this.graph.descriptor, directory);
       return undefined;
     } catch (error) {
       return toError(error);
@@ -279,7 +311,7 @@ export class StreamingContext implements AsyncDisposable {
   }
 
   #requireReady(): Attachment {
-    if (this.#graph.outputs.length === 0)
+    if (this.graph.outputs.length === 0)
       throw new UsageError(
         'STREAM_INVALID_GRAPH',
         'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run',
@@ -314,7 +346,7 @@ export class StreamingContext implements AsyncDisposable {
   #fail(error: Error): void {
     if (!this.#move('fail', 'fail')) return;
     this.#attachment?.env.logger.error({ err: error }, 'streaming context failed');
-    this.#graph.close('stopped');
+    this.graph.close('stopped');
     const earlier = this.#stopping ?? Promise.resolve();
     this.#stopping = (async () => {
       await earlier.catch(() => undefined);
@@ -342,4 +374,12 @@ export class StreamingContext implements AsyncDisposable {
     this.#state = next;
     return true;
   }
+}
+
+function refuseInsideBatch(method: string): void {
+  if (!isInsideBatch()) return;
+  throw new UsageError(
+    'STREAM_ILLEGAL_STATE',
+    `Cannot call ${method} in a user function of a batch as the batch must end before the context can: it would wait for itself. Call it in the main program, and stop() here`,
+  );
 }

@@ -15,3 +15,6 @@ export type KeyOf<T> = T extends readonly [infer K, unknown] ? K : never;
 
 /** The value of a pair. */
 export type ValueOf<T> = T extends readonly [unknown, infer V] ? V : never;
+
+/** A pair of the key and value of another. */
+export type PairOf<T> = readonly [KeyOf<T>, ValueOf<T>];

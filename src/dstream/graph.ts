@@ -7,10 +7,14 @@ import { textOption } from '../core/options.ts';
 import type { BatchTime, Duration } from '../core/time.ts';
 import type { Output } from '../env/env.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
+import type { FileSystem } from '../env/file-system.ts';
+import type { InputFile } from '../journal/events.ts';
 import type { LoggedBlock } from '../journal/ledger.ts';
+import type { InputCounts } from '../journal/plan-batch.ts';
 import type { RddNode } from '../rdd/node.ts';
-import type { RDD } from '../rdd/rdd.ts';
+import type { RddScope } from '../rdd/scope.ts';
 import type { Sink } from '../sinks/sink.ts';
+import type { PolledSource } from '../sources/polled-source.ts';
 import type { Receiver } from '../sources/receiver.ts';
 import type { KeyedState, SlotChanges } from '../state/keyed-state.ts';
 
@@ -19,8 +23,13 @@ export interface BatchScope {
   readonly app: string;
   readonly batchTime: BatchTime;
   readonly tasks: TaskRunner;
+  readonly files: FileSystem;
+  /** Partitions of a shuffle for which no count is given. */
+  readonly defaultParallelism: number;
   /** The blocks of a stream, in order. */
   blocks(stream: Uid): readonly LoggedBlock[];
+  /** The files of a stream, in order. */
+  inputFiles(stream: Uid): readonly InputFile[];
   /** The bytes of a block. */
   readBlock(block: LoggedBlock): Promise<Uint8Array>;
   /** The partition count the plan gives to a shuffle. */
@@ -33,23 +42,25 @@ export interface BatchScope {
   once<T>(stream: Uid, make: () => RddNode<T>): RddNode<T>;
 }
 
-/** Blocks per stream, from which partition counts follow. */
-export type BlockCounts = ReadonlyMap<Uid, number>;
+/** Where the datasets of an operator or output are computed that a user function sees. */
+export function rddScopeOf(scope: BatchScope, uid: Uid): RddScope {
+  const { app, batchTime, tasks, files, defaultParallelism } = scope;
+  return { tasks, files, defaultParallelism, name: `"${uid}" at ${batchTime}`, commit: { app, sink: uid, batchTime } };
+}
 
 /** A stream of the graph. */
 export interface StreamNode<out T> {
   readonly descriptor: OperatorDescriptor;
-  /** How many partitions its dataset has in a batch with these blocks. */
-  partitions(blocks: BlockCounts): number;
+  /** How many partitions its dataset has in a batch with these inputs. */
+  partitions(inputs: InputCounts): number;
   /** Its dataset in a batch. */
   rdd(scope: BatchScope): RddNode<T>;
 }
 
-/** A source stream. */
-export interface SourceNode {
-  readonly uid: Uid;
-  readonly receiver: Receiver<unknown>;
-}
+/** A source stream: one that pushes records, or one that is asked at each batch. */
+export type SourceNode =
+  | { readonly kind: 'receiver'; readonly uid: Uid; readonly receiver: Receiver<unknown> }
+  | { readonly kind: 'polled'; readonly uid: Uid; readonly source: PolledSource };
 
 /** An output of the graph. */
 export type OutputNode =
@@ -58,7 +69,8 @@ export type OutputNode =
       readonly kind: 'foreach';
       readonly uid: Uid;
       readonly parent: StreamNode<unknown>;
-      readonly run: (rdd: RDD<unknown>, batchTime: BatchTime) => void | Promise<void>;
+      /** Runs the output once for a batch. */
+      readonly run: (scope: BatchScope) => Promise<void>;
     };
 
 /** What an operator says of itself when it joins the graph. */
@@ -70,6 +82,8 @@ export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' |
 
 /** The graph of one program. */
 export class Graph {
+  /** Partitions of a shuffle for which no count is given. */
+  readonly defaultParallelism: number;
   readonly #batchInterval: Duration;
   readonly #operators: OperatorDescriptor[] = [];
   readonly #sources: SourceNode[] = [];
@@ -80,11 +94,12 @@ export class Graph {
   /** Why nothing may be added, once that is so. */
   #closed: string | undefined;
 
-  constructor(batchInterval: Duration) {
+  constructor(batchInterval: Duration, defaultParallelism: number) {
+    this.defaultParallelism = defaultParallelism;
     this.#batchInterval = batchInterval;
   }
 
-  /** The receivers of the program. */
+  /** The sources of the program. */
   get sources(): readonly SourceNode[] {
     return this.#sources;
   }
@@ -106,6 +121,20 @@ export class Graph {
 
   set output(output: Output) {
     this.#output = output;
+  }
+
+  /** How many partitions the files of a stream make. */
+  filePartitions(uid: Uid, files: readonly InputFile[]): number {
+    const node = this.#sources.find((source) => source.uid === uid);
+    return node?.kind === 'polled' ? node.source.filePartitions(files) : 0;
+  }
+
+  /** The kind of an operator. */
+  kindOf(uid: Uid): string {
+    return present(
+      this.#operators.find((operator) => operator.uid === uid),
+      `"${uid}" is in the graph`,
+    ).kind;
   }
 
   /** The graph as data. */
@@ -163,10 +192,10 @@ export class Graph {
     this.#outputs.push(output);
   }
 
-  /** The partition counts of sinks and shuffles for a batch with these blocks. */
-  partitionsOf(blocks: BlockCounts): { readonly outputs: ReadonlyMap<Uid, number>; readonly shuffles: ReadonlyMap<Uid, number> } {
+  /** The partition counts of sinks and shuffles for a batch with these inputs. */
+  partitionsOf(inputs: InputCounts): { readonly outputs: ReadonlyMap<Uid, number>; readonly shuffles: ReadonlyMap<Uid, number> } {
     const outputs = new Map<Uid, number>();
-    for (const output of this.#outputs) if (output.kind === 'sink') outputs.set(output.uid, output.parent.partitions(blocks));
+    for (const output of this.#outputs) if (output.kind === 'sink') outputs.set(output.uid, output.parent.partitions(inputs));
     return { outputs, shuffles: new Map(this.#shuffles) };
   }
 }

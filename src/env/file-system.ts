@@ -8,6 +8,14 @@ export interface FileInfo {
   readonly size: number;
   /** The number by which the file system knows it, as decimal digits. */
   readonly inode: string;
+  /** When the content of a file or the names of a directory changed last, in milliseconds since the Unix epoch. */
+  readonly modifiedMs: number;
+}
+
+/** A name in a directory. */
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly kind: FileInfo['kind'];
 }
 
 /** An open file. */
@@ -41,6 +49,8 @@ export interface FileSystem {
   stat(path: string): Promise<FileInfo | undefined>;
   /** The names in a directory, sorted. */
   list(directory: string): Promise<readonly string[]>;
+  /** The names in a directory with what they are, sorted by name. */
+  entries(directory: string): Promise<readonly DirectoryEntry[]>;
   /** Makes one directory, mode 0700; nothing happens if it is there. The name is durable after its parent was synced. */
   makeDirectory(path: string): Promise<void>;
   /** Replaces `to` by `from` atomically; durable after the directory was synced. */

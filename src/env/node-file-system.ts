@@ -5,6 +5,10 @@ import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import type { FileHandle, FileInfo, FileLock, FileSystem } from './file-system.ts';
 
+function kindOf(found: { isFile(): boolean; isDirectory(): boolean }): FileInfo['kind'] {
+  return found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other';
+}
+
 function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }
@@ -38,9 +42,10 @@ async function statOf(path: string): Promise<FileInfo | undefined> {
   try {
     const stats = await fs.lstat(path, { bigint: true });
     return {
-      kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other',
+      kind: kindOf(stats),
       size: Number(stats.size),
       inode: stats.ino.toString(),
+      modifiedMs: Number(stats.mtimeNs) / 1e6,
     };
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
@@ -91,6 +96,10 @@ export function createNodeFileSystem(): FileSystem {
     stat: statOf,
     async list(directory) {
       return (await fs.readdir(directory)).sort();
+    },
+    async entries(directory) {
+      const found = await fs.readdir(directory, { withFileTypes: true });
+      return found.map((entry) => ({ name: entry.name, kind: kindOf(entry) })).sort((left, right) => (left.name < right.name ? -1 : 1));
     },
     async makeDirectory(path) {
       try {

@@ -14,13 +14,15 @@ export interface AttemptPolicy {
 /** Spark's number of attempts, with a pause that starts at 100 ms. */
 export const DEFAULT_ATTEMPTS: AttemptPolicy = { attemptsMax: 4, backoffMs: 100 };
 
-/** Errors that no repetition can mend, or must not be repeated: bugs, corruption, locks, failed storage, misuse. */
+/** Errors that no repetition can mend, or must not be repeated: bugs, corruption, locks, failed storage, misuse, and a task inside this one that has used up its attempts. */
 function isFinal(error: Error): boolean {
-  return error instanceof InvariantError || (error instanceof StreamError && error.exitCode !== 1) || error instanceof AbortError;
+  return error instanceof InvariantError || (error instanceof StreamError && error.exitCode !== 1) || error instanceof AbortError || error instanceof TaskError;
 }
 
 /** Runs work and repeats it when it fails. */
 export interface TaskRunner {
+  /** Aborted when tasks must end. */
+  readonly signal: AbortSignal;
   /**
    * Runs `work` until it succeeds or has failed as often as the policy allows. Each call of `work` starts afresh: what an earlier attempt did must not show.
    *
@@ -34,6 +36,7 @@ export interface TaskRunner {
 /** Makes a {@link TaskRunner} that runs on the calling thread. */
 export function createTaskRunner(clock: Clock, signal: AbortSignal, policy: AttemptPolicy = DEFAULT_ATTEMPTS): TaskRunner {
   return {
+    signal,
     async run(name, work) {
       for (let attempt = 1; ; attempt++) {
         if (signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot run ${name} as the context must be running: it stops`);

@@ -2,8 +2,8 @@
 import { CorruptionError } from '../core/errors.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { LogPosition } from '../wal/read-at.ts';
-import type { BatchCompleted, BatchPlanned, BlockAdded, JournalEvent, Opened } from './events.ts';
-import type { Ledger, LoggedBlock } from './ledger.ts';
+import type { BatchCompleted, BatchInput, BatchPlanned, BlockAdded, JournalEvent, Opened, SourcePositioned } from './events.ts';
+import { loggedBytes, type Ledger, type LoggedBlock, type TakenFiles } from './ledger.ts';
 
 /** An event and where it stands in the log. */
 export interface LoggedEvent {
@@ -38,7 +38,31 @@ function applyBlock(ledger: Ledger, event: BlockAdded, position: LogPosition): v
   ledger.positions.set(event.stream, positions);
   ledger.lastBlock = { epoch, counter };
   const { stream, blockId, recordCount, codec } = event;
-  ledger.waiting = [...ledger.waiting, { stream, blockId, recordCount, codec, position }];
+  ledger.waiting.push({ stream, blockId, recordCount, codec, position });
+  ledger.waitingBytes += position.frameBytes;
+}
+
+function filesOf(ledger: Ledger, stream: string): TakenFiles {
+  const files = ledger.files.get(stream) ?? { isPositioned: false, names: new Set<string>() };
+  ledger.files.set(stream, files);
+  return files;
+}
+
+function applyPositioned(ledger: Ledger, event: SourcePositioned, position: LogPosition): void {
+  const files = filesOf(ledger, event.stream);
+  if (files.isPositioned) throw contradiction(position, `"${event.stream}" begins a second time`);
+  for (const name of event.files) files.names.add(name);
+  files.isPositioned = event.isComplete;
+}
+
+function takeFiles(ledger: Ledger, stream: string, { input, position }: { readonly input: BatchInput; readonly position: LogPosition }): void {
+  if (input.files === undefined && input.filesGone === undefined) return;
+  const { names } = filesOf(ledger, stream);
+  for (const name of input.filesGone ?? []) if (!names.delete(name)) throw contradiction(position, `file "${name}" of "${stream}" went and was never there`);
+  for (const { name } of input.files ?? []) {
+    if (names.has(name)) throw contradiction(position, `file "${name}" of "${stream}" is taken a second time`);
+    names.add(name);
+  }
 }
 
 function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition): void {
@@ -50,10 +74,14 @@ function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition
     waiting.delete(blockId);
     return block;
   };
-  const inputs = new Map([...event.inputs].map(([stream, input]) => [stream, input.blocks.map((blockId) => take(stream, blockId))]));
+  const inputs = new Map(
+    [...event.inputs].map(([stream, input]) => [stream, { blocks: input.blocks.map((blockId) => take(stream, blockId)), files: input.files ?? [] }]),
+  );
+  for (const [stream, input] of event.inputs) takeFiles(ledger, stream, { input, position });
   const { batchTime, planId, outputs, shuffles, graphFingerprint, codeVersion } = event;
   ledger.batches = [...ledger.batches, { batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion, completion: undefined }];
   ledger.waiting = [...waiting.values()];
+  ledger.waitingBytes = loggedBytes(ledger.waiting);
   ledger.lastBatchTime = batchTime;
   for (const [sink, partitions] of outputs) ledger.partitionsMax.set(sink, Math.max(partitions, ledger.partitionsMax.get(sink) ?? 0));
 }
@@ -89,6 +117,9 @@ export function applyEvent(ledger: Ledger, { event, position }: LoggedEvent): vo
       break;
     case 'batch-completed':
       applyCompleted(ledger, event, position);
+      break;
+    case 'source-positioned':
+      applyPositioned(ledger, event, position);
       break;
     case 'checkpoint':
     case 'closed':

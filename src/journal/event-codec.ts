@@ -2,9 +2,9 @@
 import { ByteReader, ByteWriter } from '../core/bytes.ts';
 import { CorruptionError, toError } from '../core/errors.ts';
 import { graphDescriptorShape } from '../core/graph-descriptor.ts';
-import { array, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
+import { array, boolean, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
 import { toBatchTime } from '../core/time.ts';
-import type { BatchCompleted, BatchPlanned, BlockAdded, CheckpointWritten, JournalEvent, Opened, SourceRange } from './events.ts';
+import type { BatchCompleted, BatchPlanned, BlockAdded, CheckpointWritten, InputFile, JournalEvent, Opened, SourcePositioned, SourceRange } from './events.ts';
 
 /** The version written into every event, and the only one read. Part of the format. */
 export const EVENT_VERSION = 1;
@@ -17,6 +17,7 @@ export const EVENT_TYPES: { readonly [K in JournalEvent['kind']]: number } = {
   'batch-completed': 4,
   checkpoint: 5,
   closed: 6,
+  'source-positioned': 7,
 };
 
 const rangeShape: Shape<SourceRange> = object<{ [K in keyof SourceRange]: SourceRange[K] }>({ partition: string, from: count, until: count });
@@ -39,10 +40,27 @@ const blockShape = object<{ stream: string; blockId: string; recordCount: number
   ranges: optional(array(rangeShape)),
 });
 
+/** Reads a planned file back from data. */
+export const inputFileShape: Shape<InputFile> = object<{ [K in keyof InputFile]: InputFile[K] }>({
+  name: string,
+  size: count,
+  inode: string,
+  pieceBytes: count,
+  hashes: array(string),
+});
+
+const inputShape = object<{ blocks: readonly string[]; files: readonly InputFile[] | undefined; filesGone: readonly string[] | undefined }>({
+  blocks: array(string),
+  files: optional(array(inputFileShape)),
+  filesGone: optional(array(string)),
+});
+
+const positionedShape = object<Omit<SourcePositioned, 'kind'>>({ stream: string, files: array(string), isComplete: boolean });
+
 const plannedShape = object<Omit<BatchPlanned, 'kind' | 'batchTime'> & { batchTime: number }>({
   batchTime: count,
   planId: string,
-  inputs: dictionary(object<{ blocks: readonly string[] }>({ blocks: array(string) })),
+  inputs: dictionary(inputShape),
   outputs: dictionary(count),
   shuffles: dictionary(count),
   graphFingerprint: string,
@@ -103,6 +121,8 @@ function decodeBody(type: number, body: unknown, rest: Uint8Array): JournalEvent
     }
     case EVENT_TYPES.closed:
       return { kind: 'closed' };
+    case EVENT_TYPES['source-positioned']:
+      return { kind: 'source-positioned', ...positionedShape(body, 'source-positioned') };
     default:
       return undefined;
   }
@@ -137,6 +157,6 @@ export function decodeEvent(type: number, payload: Uint8Array, lsn: number): Jou
   }
   throw new CorruptionError(
     'STREAM_JOURNAL_VERSION',
-    `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 6: found type ${type}`,
+    `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 7: found type ${type}`,
   );
 }

@@ -37,9 +37,35 @@ export interface BlockAdded {
   readonly payload: readonly Uint8Array[];
 }
 
-/** The blocks that one stream gives to a batch. */
+/** A file as it was when it was planned. */
+export interface InputFile {
+  /** Its path below the directory of its stream. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The number by which the file system knows it. */
+  readonly inode: string;
+  /** How many bytes each piece has, but for the last. */
+  readonly pieceBytes: number;
+  /** The first 16 bytes of SHA-256 over each piece, as hex digits. */
+  readonly hashes: readonly string[];
+}
+
+/** What one stream gives to a batch. */
 export interface BatchInput {
   readonly blocks: readonly BlockId[];
+  readonly files?: readonly InputFile[] | undefined;
+  /** Names of files that were taken and are listed no more: their names may come again. */
+  readonly filesGone?: readonly string[] | undefined;
+}
+
+/** Where a replayable source begins. A directory of files: the names that were there before and are not taken. */
+export interface SourcePositioned {
+  readonly kind: 'source-positioned';
+  readonly stream: Uid;
+  readonly files: readonly string[];
+  /** Whether this was the last event about this beginning. */
+  readonly isComplete: boolean;
 }
 
 /** What a batch consists of, fixed before anything of it runs. */
@@ -82,4 +108,4 @@ export interface Closed {
 }
 
 /** Any event of the journal. */
-export type JournalEvent = Opened | BlockAdded | BatchPlanned | BatchCompleted | CheckpointWritten | Closed;
+export type JournalEvent = Opened | BlockAdded | BatchPlanned | BatchCompleted | CheckpointWritten | Closed | SourcePositioned;

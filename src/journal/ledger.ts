@@ -1,8 +1,10 @@
 // The ledger: what the durable events of the journal come to. It is the only memory of what waits, what is planned, what was received and what the sinks must hold.
 import type { BlockId, PlanId, Uid } from '../core/ids.ts';
-import { array, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
+import { array, boolean, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
 import { toBatchTime, type BatchTime } from '../core/time.ts';
 import type { LogPosition } from '../wal/read-at.ts';
+import { inputFileShape } from './event-codec.ts';
+import type { InputFile } from './events.ts';
 
 /** A block and where its bytes stand. */
 export interface LoggedBlock {
@@ -11,6 +13,21 @@ export interface LoggedBlock {
   readonly recordCount: number;
   readonly codec: string;
   readonly position: LogPosition;
+}
+
+/** What a stream gives to a batch. */
+export interface LedgerInput {
+  /** In the order of the log. */
+  readonly blocks: readonly LoggedBlock[];
+  readonly files: readonly InputFile[];
+}
+
+/** What is known of the files of a stream. */
+export interface TakenFiles {
+  /** Whether it is settled which files were there before the stream. */
+  isPositioned: boolean;
+  /** The names that are not taken any more, because they were taken or there before. Each is forgotten once it is listed no more. */
+  readonly names: Set<string>;
 }
 
 /** What a completed batch put out. */
@@ -23,8 +40,7 @@ export interface Completion {
 export interface LedgerBatch {
   readonly batchTime: BatchTime;
   readonly planId: PlanId;
-  /** The blocks of each stream, in order. */
-  readonly inputs: ReadonlyMap<Uid, readonly LoggedBlock[]>;
+  readonly inputs: ReadonlyMap<Uid, LedgerInput>;
   readonly outputs: ReadonlyMap<Uid, number>;
   readonly shuffles: ReadonlyMap<Uid, number>;
   readonly graphFingerprint: string;
@@ -51,11 +67,15 @@ export interface Ledger {
   /** The newest block, so that one that is already there is noticed. */
   lastBlock: { readonly epoch: number; readonly counter: number };
   /** Blocks that are in no plan, in the order of the log. */
-  waiting: readonly LoggedBlock[];
+  waiting: LoggedBlock[];
+  /** Bytes of the blocks in no plan, as they stand in the log. */
+  waitingBytes: number;
   /** Planned batches that no checkpoint covers, oldest first. */
   batches: readonly LedgerBatch[];
   /** The position behind the last record received, per stream and source partition. */
   positions: Map<Uid, Map<string, number>>;
+  /** The files of each stream that reads files. */
+  files: Map<Uid, TakenFiles>;
   /** What each partition of each sink committed last. */
   expected: Map<Uid, Map<number, ExpectedRow>>;
   /** The largest partition count any plan gave to a sink. */
@@ -70,8 +90,10 @@ export function emptyLedger(): Ledger {
     epoch: 0,
     lastBlock: { epoch: 0, counter: 0 },
     waiting: [],
+    waitingBytes: 0,
     batches: [],
     positions: new Map(),
+    files: new Map(),
     expected: new Map(),
     partitionsMax: new Map(),
   };
@@ -99,10 +121,14 @@ const completionShape = object<{ written: ReadonlyMap<string, ReadonlyMap<string
   stateDigest: string,
 });
 
+const inputShape: Shape<LedgerInput> = object<{ [K in keyof LedgerInput]: LedgerInput[K] }>({ blocks: array(blockShape), files: array(inputFileShape) });
+
+const takenShape = object<{ isPositioned: boolean; names: readonly string[] }>({ isPositioned: boolean, names: array(string) });
+
 const batchShape = object<{
   batchTime: number;
   planId: string;
-  inputs: ReadonlyMap<string, readonly LoggedBlock[]>;
+  inputs: ReadonlyMap<string, LedgerInput>;
   outputs: ReadonlyMap<string, number>;
   shuffles: ReadonlyMap<string, number>;
   graphFingerprint: string;
@@ -111,7 +137,7 @@ const batchShape = object<{
 }>({
   batchTime: count,
   planId: string,
-  inputs: dictionary(array(blockShape)),
+  inputs: dictionary(inputShape),
   outputs: dictionary(count),
   shuffles: dictionary(count),
   graphFingerprint: string,
@@ -127,6 +153,7 @@ const ledgerShape = object<{
   waiting: readonly LoggedBlock[];
   batches: readonly ReturnType<typeof batchShape>[];
   positions: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  files: ReadonlyMap<string, ReturnType<typeof takenShape>>;
   expected: ReadonlyMap<string, ReadonlyMap<string, ReturnType<typeof rowShape>>>;
   partitionsMax: ReadonlyMap<string, number>;
 }>({
@@ -137,6 +164,7 @@ const ledgerShape = object<{
   waiting: array(blockShape),
   batches: array(batchShape),
   positions: dictionary(dictionary(count)),
+  files: dictionary(takenShape),
   expected: dictionary(dictionary(rowShape)),
   partitionsMax: dictionary(count),
 });
@@ -145,9 +173,19 @@ function numberKeys<T, U>(map: ReadonlyMap<string, T>, convert: (value: T) => U)
   return new Map([...map].map(([key, value]) => [Number(key), convert(value)]));
 }
 
-/** The bytes of a ledger: JSON, maps as objects. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries<unknown>(value.entries());
+  return value instanceof Set ? [...(value as ReadonlySet<unknown>)] : value;
+}
+
+/** The bytes of a ledger: JSON, maps as objects, sets as arrays. */
 export function encodeLedger(ledger: Ledger): Uint8Array {
-  return Buffer.from(JSON.stringify(ledger, (_key, value: unknown): unknown => (value instanceof Map ? Object.fromEntries<unknown>(value.entries()) : value)));
+  return Buffer.from(JSON.stringify({ ...ledger, waitingBytes: undefined }, plain));
+}
+
+/** The bytes of blocks as they stand in the log. */
+export function loggedBytes(blocks: readonly LoggedBlock[]): number {
+  return blocks.reduce((sum, block) => sum + block.position.frameBytes, 0);
 }
 
 /** Reads a ledger back. Throws if the bytes are none. */
@@ -156,6 +194,8 @@ export function decodeLedger(bytes: Uint8Array): Ledger {
   const found = ledgerShape(value, 'ledger');
   return {
     ...found,
+    waiting: [...found.waiting],
+    waitingBytes: loggedBytes(found.waiting),
     lastBatchTime: toBatchTime(found.lastBatchTime),
     batches: found.batches.map((batch) => ({
       ...batch,
@@ -169,6 +209,7 @@ export function decodeLedger(bytes: Uint8Array): Ledger {
             },
     })),
     positions: new Map([...found.positions].map(([stream, partitions]) => [stream, new Map(partitions)])),
+    files: new Map([...found.files].map(([stream, { isPositioned, names }]) => [stream, { isPositioned, names: new Set(names) }])),
     expected: new Map([...found.expected].map(([sink, rows]) => [sink, numberKeys(rows, (row) => ({ ...row, batchTime: toBatchTime(row.batchTime) }))])),
     partitionsMax: new Map(found.partitionsMax),
   };

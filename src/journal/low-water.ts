@@ -10,7 +10,7 @@ export function neededLsn(ledger: Ledger): number {
   for (const block of ledger.waiting) needed = Math.min(needed, block.position.lsn);
   for (const batch of ledger.batches) {
     if (batch.completion !== undefined) continue;
-    for (const blocks of batch.inputs.values()) for (const block of blocks) needed = Math.min(needed, block.position.lsn);
+    for (const { blocks } of batch.inputs.values()) for (const block of blocks) needed = Math.min(needed, block.position.lsn);
   }
   return needed;
 }

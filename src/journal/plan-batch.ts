@@ -1,8 +1,24 @@
-// Pure: what does batch T consist of? All blocks that wait, stream by stream in the order of the log.
+// Pure: what does batch T consist of? The blocks that wait, in the order of the log, and the files that were found, as far as the limits of a batch reach.
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime } from '../core/time.ts';
-import type { BatchPlanned } from './events.ts';
-import type { Ledger } from './ledger.ts';
+import type { BatchInput, BatchPlanned, InputFile } from './events.ts';
+import type { Ledger, LoggedBlock } from './ledger.ts';
+
+/** How many inputs each stream gives to a batch: blocks, or partitions of its files. */
+export type InputCounts = ReadonlyMap<Uid, number>;
+
+/** What a source that is asked at each batch has found. */
+export interface SourceOffer {
+  /** Files that may be taken, in order. */
+  readonly files: readonly InputFile[];
+  readonly filesGone: readonly string[];
+}
+
+/** How much a batch takes. */
+export interface BatchLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+}
 
 /** What the planner is told besides the ledger. */
 export interface PlanRequest {
@@ -11,18 +27,75 @@ export interface PlanRequest {
   readonly planId: string;
   /** The uids of all streams of the graph. */
   readonly streams: readonly Uid[];
-  /** The partition counts of sinks and shuffles, given how many blocks each stream has. */
-  readonly partitionsOf: (blocks: ReadonlyMap<Uid, number>) => { readonly outputs: ReadonlyMap<Uid, number>; readonly shuffles: ReadonlyMap<Uid, number> };
+  /** By uid of the stream. */
+  readonly offers: ReadonlyMap<Uid, SourceOffer>;
+  readonly limits: BatchLimits;
+  /** How many partitions the files of a stream make. */
+  readonly filePartitions: (stream: Uid, files: readonly InputFile[]) => number;
+  /** The partition counts of sinks and shuffles, given how many inputs each stream has. */
+  readonly partitionsOf: (inputs: InputCounts) => { readonly outputs: ReadonlyMap<Uid, number>; readonly shuffles: ReadonlyMap<Uid, number> };
   readonly graphFingerprint: string;
   readonly codeVersion: string;
 }
 
+/** What is left of the limits. */
+interface Room {
+  records: number;
+  bytes: number;
+}
+
+/** Blocks in the order of the log. The first one is always taken, so that one larger than the limit does not wait for ever. */
+function takeBlocks(ledger: Ledger, request: PlanRequest, room: Room): readonly LoggedBlock[] {
+  const taken: LoggedBlock[] = [];
+  for (const block of ledger.waiting) {
+    if (!request.streams.includes(block.stream)) continue;
+    room.records -= block.recordCount;
+    room.bytes -= block.position.frameBytes;
+    if (taken.length > 0 && (room.records < 0 || room.bytes < 0)) break;
+    taken.push(block);
+  }
+  return taken;
+}
+
+/** Files in the order of their offer. The first one of each stream is always taken. */
+function takeFiles(files: readonly InputFile[], room: Room): readonly InputFile[] {
+  const taken: InputFile[] = [];
+  for (const file of files) {
+    room.bytes -= file.size;
+    if (taken.length > 0 && room.bytes < 0) break;
+    taken.push(file);
+  }
+  return taken;
+}
+
+function inputOf(blocks: readonly LoggedBlock[], offer: SourceOffer | undefined, room: Room): BatchInput {
+  const files = takeFiles(offer?.files ?? [], room);
+  const filesGone = offer?.filesGone ?? [];
+  return {
+    blocks: blocks.map((block) => block.blockId),
+    ...(files.length === 0 ? {} : { files }),
+    ...(filesGone.length === 0 ? {} : { filesGone }),
+  };
+}
+
 /** Makes the plan of a batch. */
 export function planBatch(ledger: Ledger, request: PlanRequest): BatchPlanned {
-  const { batchTime, planId, streams, graphFingerprint, codeVersion } = request;
+  const { batchTime, planId, streams, offers, limits, graphFingerprint, codeVersion } = request;
+  const room = { records: limits.recordsMax, bytes: limits.bytesMax };
+  const blocks = takeBlocks(ledger, request, room);
   const inputs = new Map(
-    streams.map((stream) => [stream, { blocks: ledger.waiting.filter((block) => block.stream === stream).map((block) => block.blockId) }]),
+    streams.map((stream) => [
+      stream,
+      inputOf(
+        blocks.filter((block) => block.stream === stream),
+        offers.get(stream),
+        room,
+      ),
+    ]),
   );
-  const { outputs, shuffles } = request.partitionsOf(new Map([...inputs].map(([stream, input]) => [stream, input.blocks.length])));
+  const counts = new Map(
+    [...inputs].map(([stream, input]) => [stream, input.blocks.length + (input.files === undefined ? 0 : request.filePartitions(stream, input.files))]),
+  );
+  const { outputs, shuffles } = request.partitionsOf(counts);
   return { kind: 'batch-planned', batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion };
 }

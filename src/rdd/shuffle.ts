@@ -2,6 +2,7 @@
 // slot by slot, so that the same inputs always give the same rows in the same order.
 import { detach } from '../core/detach.ts';
 import { KEY_SLOTS, keyText, partitionOfSlot, slotOfText } from '../core/key-slot.ts';
+import { memoised } from '../core/memoised.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
 import type { RddNode } from './node.ts';
 
@@ -32,8 +33,19 @@ interface Cell<C> {
 /** The output of one map partition: per slot, the keys in the order in which they were first seen. */
 type MapOutput<C> = ReadonlyMap<number, readonly (readonly [string, Cell<C>])[]>;
 
+/** How a shuffle is done. */
+export interface ShuffleSettings {
+  /** Names it in errors. */
+  readonly name: string;
+  /** How many partitions it makes. */
+  readonly partitions: number;
+  readonly tasks: TaskRunner;
+}
+
 /** The result of a shuffle, partition by partition. */
 export interface Shuffled<C> {
+  /** What was shuffled. */
+  readonly parent: RddNode<unknown>;
   readonly partitionCount: number;
   /** The keys of each slot of a partition that has any, in the order of the slots. Runs the map side when it is asked first. */
   read(partition: number): Promise<ReadonlyMap<number, SlotGroups<C>>>;
@@ -74,26 +86,28 @@ function mergeSlot<C>(outputs: readonly MapOutput<C>[], slot: number, aggregator
   return groups;
 }
 
-/** Shuffles pairs into `partitions` ranges of slots. */
-export function shuffle<K, V, C>(
-  parent: RddNode<readonly [K, V]>,
-  aggregator: Aggregator<V, C>,
-  options: { readonly name: string; readonly partitions: number; readonly tasks: TaskRunner },
-): Shuffled<C> {
-  const { name, partitions, tasks } = options;
-  let outputs: Promise<readonly MapOutput<C>[]> | undefined;
-  const mapAll = async (): Promise<readonly MapOutput<C>[]> => {
-    const done: MapOutput<C>[] = [];
-    for (let partition = 0; partition < parent.partitionCount; partition++) {
-      done.push(await tasks.run(`map partition ${partition} of ${name}`, () => runMapSide(parent, partition, aggregator)));
-    }
-    return done;
-  };
+/** Runs `work` for each partition of a dataset, one after another, each as a task of its own. */
+export async function eachPartition<R>(
+  parent: RddNode<unknown>,
+  settings: Pick<ShuffleSettings, 'name' | 'tasks'>,
+  work: (partition: number) => Promise<R>,
+): Promise<readonly R[]> {
+  const done: R[] = [];
+  for (let partition = 0; partition < parent.partitionCount; partition++) {
+    done.push(await settings.tasks.run(`map partition ${partition} of ${settings.name}`, () => work(partition)));
+  }
+  return done;
+}
+
+/** Shuffles pairs into ranges of slots. */
+export function shuffle<K, V, C>(parent: RddNode<readonly [K, V]>, aggregator: Aggregator<V, C>, settings: ShuffleSettings): Shuffled<C> {
+  const { partitions } = settings;
+  const mapAll = memoised(() => eachPartition(parent, settings, (partition) => runMapSide(parent, partition, aggregator)));
   return {
+    parent,
     partitionCount: partitions,
     async read(partition) {
-      outputs ??= mapAll();
-      const read = await outputs;
+      const read = await mapAll();
       const slots = new Map<number, SlotGroups<C>>();
       for (let slot = 0; slot < KEY_SLOTS; slot++) {
         if (partitionOfSlot(slot, partitions) !== partition) continue;
@@ -105,38 +119,10 @@ export function shuffle<K, V, C>(
   };
 }
 
-/** An aggregator that reduces with `f`. */
-export function reducing<V>(f: (left: V, right: V) => V): Aggregator<V, V> {
+/** The rows of a shuffle: pairs of key and value, slot by slot. */
+export function shuffledPairs<K, V>(name: string, shuffled: Shuffled<V>): RddNode<[K, V]> {
   return {
-    create: (value) => value,
-    add: f,
-    merge(parts) {
-      let result = detach(parts[0]) as V;
-      for (let index = 1; index < parts.length; index++) result = f(result, detach(parts[index]) as V);
-      return result;
-    },
-  };
-}
-
-/** An aggregator that gathers all values in order. */
-export function gathering<V>(): Aggregator<V, V[]> {
-  return {
-    create: (value) => [value],
-    add: (values, value) => {
-      values.push(value);
-      return values;
-    },
-    merge(parts) {
-      const all: V[] = [];
-      for (const part of parts) for (const value of part) all.push(detach(value));
-      return all;
-    },
-  };
-}
-
-/** The rows of a shuffle that reduces: pairs of key and value, slot by slot. */
-export function shuffledPairs<K, V>(shuffled: Shuffled<V>): RddNode<[K, V]> {
-  return {
+    lineage: { name, parents: [shuffled.parent], isShuffled: true },
     partitionCount: shuffled.partitionCount,
     async prepare(partition) {
       const slots = await shuffled.read(partition);

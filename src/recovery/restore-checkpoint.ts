@@ -68,7 +68,10 @@ function relocateBlocks(ledger: Ledger, events: readonly LoggedEvent[]): void {
     );
   };
   ledger.waiting = ledger.waiting.map(relocate);
-  ledger.batches = ledger.batches.map((batch) => ({ ...batch, inputs: new Map([...batch.inputs].map(([stream, blocks]) => [stream, blocks.map(relocate)])) }));
+  ledger.batches = ledger.batches.map((batch) => ({
+    ...batch,
+    inputs: new Map([...batch.inputs].map(([stream, { blocks, files }]) => [stream, { blocks: blocks.map(relocate), files }])),
+  }));
 }
 
 /**

@@ -28,10 +28,14 @@ export class BatchClock {
     return batchAfter(this.#last, this.#interval);
   }
 
+  /** The time now, in milliseconds since the Unix epoch: what the wall clock said at the start plus what has passed since. */
+  get nowMs(): number {
+    return this.#wallAtStart + (this.#clock.monotonic() - this.#monotonicAtStart);
+  }
+
   /** Milliseconds until the interval of the next batch ends; 0 if it has. */
   get untilNextMs(): number {
-    const now = this.#wallAtStart + (this.#clock.monotonic() - this.#monotonicAtStart);
-    return Math.max(0, this.next - now);
+    return Math.max(0, this.next - this.nowMs);
   }
 
   /** Notes that the next batch was planned. */

@@ -3,7 +3,9 @@ import { present } from '../core/assert.ts';
 import { stateDigest, type StateChange } from '../core/digest.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchScope } from '../dstream/graph.ts';
+import type { FileSystem } from '../env/file-system.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
+import type { InputFile } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
 import type { RddNode } from '../rdd/node.ts';
@@ -12,6 +14,8 @@ import { digestChanges, type KeyedState, type SlotChanges } from '../state/keyed
 /** What a batch is computed with. */
 export interface BatchWorkOptions {
   readonly app: string;
+  readonly files: FileSystem;
+  readonly defaultParallelism: number;
   readonly batch: LedgerBatch;
   readonly journal: Journal;
   readonly states: Map<Uid, KeyedState>;
@@ -26,7 +30,7 @@ export class BatchWork {
   /** By operator and partition. An attempt replaces what an earlier one noted. */
   readonly #changes = new Map<Uid, Map<number, ReadonlyMap<number, SlotChanges>>>();
 
-  constructor({ app, batch, journal, states, tasks }: BatchWorkOptions) {
+  constructor({ app, files, defaultParallelism, batch, journal, states, tasks }: BatchWorkOptions) {
     this.#states = states;
     const nodes = this.#nodes;
     const changes = this.#changes;
@@ -34,7 +38,10 @@ export class BatchWork {
       app,
       batchTime: batch.batchTime,
       tasks,
-      blocks: (stream): readonly LoggedBlock[] => batch.inputs.get(stream) ?? [],
+      files,
+      defaultParallelism,
+      blocks: (stream): readonly LoggedBlock[] => batch.inputs.get(stream)?.blocks ?? [],
+      inputFiles: (stream): readonly InputFile[] => batch.inputs.get(stream)?.files ?? [],
       readBlock: (block) => journal.readBlock(block),
       shufflePartitions: (operator) => present(batch.shuffles.get(operator), `the plan of ${batch.batchTime} names the shuffle "${operator}"`),
       state: (operator) => stateOf(states, operator),

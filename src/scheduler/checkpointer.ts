@@ -77,7 +77,7 @@ export class Checkpointer {
     for (const state of states.values()) state.saved(stored.head.slots);
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
     forgetBatches(ledger, batchTime);
-    for (const batch of covered) for (const blocks of batch.inputs.values()) journal.releaseBlocks(blocks);
+    for (const batch of covered) for (const { blocks } of batch.inputs.values()) journal.releaseBlocks(blocks);
     await checkpoints.retain(this.#retained);
     await journal.cut(lowWater(this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn)));
     publish('checkpoint-written', () => ({ app, number, batchTime, slots: changed.length }));

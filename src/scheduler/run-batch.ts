@@ -1,12 +1,12 @@
 // Runs one batch to the end of its outputs, in one of three ways: for the first time, again after a crash, or for its state only.
-import { CorruptionError } from '../core/errors.ts';
+import { CorruptionError, toError } from '../core/errors.ts';
 import { publish } from '../core/diagnostics.ts';
 import type { Uid } from '../core/ids.ts';
+import type { ListenerBus } from '../core/listener.ts';
 import type { Graph, OutputNode } from '../dstream/graph.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { collectPartition, type RddNode } from '../rdd/node.ts';
-import { RDD } from '../rdd/rdd.ts';
 import type { PreparedRows, Sink, SinkView } from '../sinks/sink.ts';
 import type { BatchWork } from './batch-work.ts';
 import { compareFingerprints, compareWithRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
@@ -21,6 +21,9 @@ export interface RunBatchOptions {
   readonly tasks: TaskRunner;
   /** What each sink held when it was opened. */
   readonly views: ReadonlyMap<Uid, SinkView>;
+  readonly listeners: ListenerBus;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
 }
 
 /** The fingerprints of the partitions with rows, by uid of the output. */
@@ -62,9 +65,23 @@ async function commitPartition(
   publish('partition-committed', () => ({ app, batchTime, sink: output.uid, partitionId, result }));
 }
 
-function runForeach({ app, batch, work, tasks }: RunBatchOptions, output: Extract<OutputNode, { kind: 'foreach' }>): Promise<void> {
-  const rdd = new RDD(output.parent.rdd(work.scope), { tasks, app, output: output.uid, batchTime: batch.batchTime });
-  return tasks.run(`output "${output.uid}" at ${batch.batchTime}`, async () => output.run(rdd, batch.batchTime));
+function runForeach({ batch, work, tasks }: RunBatchOptions, output: Extract<OutputNode, { kind: 'foreach' }>): Promise<void> {
+  return tasks.run(`output "${output.uid}" at ${batch.batchTime}`, () => output.run(work.scope));
+}
+
+/** Tells when an output begins and ends. */
+async function watched<R>({ batch, graph, listeners, now }: RunBatchOptions, output: Uid, work: () => Promise<R>): Promise<R> {
+  const info = { batchTime: batch.batchTime, output, kind: graph.kindOf(output) };
+  const startedMs = now();
+  listeners.post('onOutputOperationStarted', () => info);
+  try {
+    const result = await work();
+    listeners.post('onOutputOperationCompleted', () => ({ ...info, durationMs: now() - startedMs, error: undefined }));
+    return result;
+  } catch (error) {
+    listeners.post('onOutputOperationCompleted', () => ({ ...info, durationMs: now() - startedMs, error: toError(error) }));
+    throw error;
+  }
 }
 
 function fingerprintsOf(prepared: Prepared): Fingerprints {
@@ -106,20 +123,22 @@ async function runFirst(options: RunBatchOptions): Promise<Written> {
   const written = new Map<Uid, Fingerprints>();
   for (const output of options.graph.outputs) {
     const sink = sinks.get(output.uid);
-    if (sink === undefined) {
-      if (output.kind === 'foreach') await runForeach(options, output);
-      continue;
-    }
-    const fingerprints = new Map<number, string>();
-    for (let partitionId = 0; partitionId < sink.node.partitionCount; partitionId++) {
-      const prepared = await preparePartition(options, sink, partitionId);
-      if (prepared === undefined) continue;
-      await commitPartition(options, sink, { partitionId, prepared });
-      fingerprints.set(partitionId, prepared.fingerprint);
-    }
-    written.set(output.uid, fingerprints);
+    if (sink !== undefined) written.set(output.uid, await watched(options, output.uid, () => writeSink(options, sink)));
+    else if (output.kind === 'foreach') await watched(options, output.uid, () => runForeach(options, output));
   }
   return written;
+}
+
+/** Computes and commits a sink's partitions, one after another. */
+async function writeSink(options: RunBatchOptions, sink: SinkWork): Promise<Fingerprints> {
+  const fingerprints = new Map<number, string>();
+  for (let partitionId = 0; partitionId < sink.node.partitionCount; partitionId++) {
+    const prepared = await preparePartition(options, sink, partitionId);
+    if (prepared === undefined) continue;
+    await commitPartition(options, sink, { partitionId, prepared });
+    fingerprints.set(partitionId, prepared.fingerprint);
+  }
+  return fingerprints;
 }
 
 /** After a crash: everything is computed and compared with what the sinks hold, then what is missing is committed. Outputs without a ledger run again. */
@@ -136,9 +155,11 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
   for (const output of options.graph.outputs) {
     const work = sinks.get(output.uid);
     if (work !== undefined) {
-      for (const [partitionId, prepared] of work.prepared) await commitPartition(options, work.output, { partitionId, prepared });
+      await watched(options, output.uid, async () => {
+        for (const [partitionId, prepared] of work.prepared) await commitPartition(options, work.output, { partitionId, prepared });
+      });
       written.set(output.uid, fingerprintsOf(work.prepared));
-    } else if (output.kind === 'foreach') await runForeach(options, output);
+    } else if (output.kind === 'foreach') await watched(options, output.uid, () => runForeach(options, output));
   }
   return written;
 }

@@ -3,14 +3,15 @@ import { present } from '../core/assert.ts';
 import { publish } from '../core/diagnostics.ts';
 import { graphFingerprint } from '../core/graph-descriptor.ts';
 import { toHex, type Uid } from '../core/ids.ts';
+import type { BatchInfo, ListenerBus } from '../core/listener.ts';
 import type { Duration } from '../core/time.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { Env } from '../env/env.ts';
 import { pause } from '../env/pause.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { LedgerBatch } from '../journal/ledger.ts';
-import { planBatch } from '../journal/plan-batch.ts';
+import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
+import { planBatch, type BatchLimits, type SourceOffer } from '../journal/plan-batch.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
 import { BatchClock } from './batch-clock.ts';
@@ -32,6 +33,10 @@ export interface SchedulerOptions {
   readonly checkpointer: Checkpointer;
   readonly views: ReadonlyMap<Uid, SinkView>;
   readonly tasks: TaskRunner;
+  readonly limits: BatchLimits;
+  readonly listeners: ListenerBus;
+  /** Asks the sources that are asked at each batch. */
+  readonly poll: () => Promise<ReadonlyMap<Uid, SourceOffer>>;
 }
 
 /** Runs the batches of a context. */
@@ -39,6 +44,8 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #clock: BatchClock;
   readonly #fingerprint: string;
+  /** When the newest plan became durable. */
+  #submittedMs = 0;
   /** Aborted when no further batch must begin. */
   readonly #ending = new AbortController();
 
@@ -67,30 +74,36 @@ export class Scheduler {
     this.#ending.abort();
   }
 
-  /** After the end: runs what still waits as one last batch, whose interval ends early, and writes a checkpoint if anything happened since the last. */
+  /**
+   * After the end: runs what still waits, whose interval ends early, and writes a checkpoint if anything happened since the last. Sources that are asked at each batch are not asked:
+   * what they have stays where it is.
+   */
   async drain(): Promise<void> {
     const { journal, checkpointer } = this.#options;
-    if (journal.ledger.waiting.length > 0) await this.#plan();
+    const left = journal.ledger.batches.at(-1);
+    if (left !== undefined && left.completion === undefined) await this.#run(left, 'first');
+    while (journal.ledger.waiting.length > 0) await this.#run(await this.#plan(new Map()), 'first');
     const last = journal.ledger.batches.at(-1);
-    if (last === undefined) return;
-    if (last.completion === undefined) await this.#run(last, 'first');
-    if (journal.ledger.batches.length > 0) await checkpointer.write(last.batchTime);
+    if (last !== undefined) await checkpointer.write(last.batchTime);
   }
 
   async #runNext(): Promise<void> {
-    const { batchTime } = await this.#plan();
-    const { journal, checkpointer } = this.#options;
-    await this.#run(present(journal.ledger.batches.at(-1), `batch ${batchTime} is planned`), 'first');
-    if (checkpointer.isDue(batchTime)) await checkpointer.write(batchTime);
+    const batch = await this.#plan(await this.#options.poll());
+    await this.#run(batch, 'first');
+    const { checkpointer } = this.#options;
+    if (checkpointer.isDue(batch.batchTime)) await checkpointer.write(batch.batchTime);
   }
 
-  async #plan(): Promise<LedgerBatch> {
-    const { app, env, graph, journal, codeVersion } = this.#options;
+  async #plan(offers: ReadonlyMap<Uid, SourceOffer>): Promise<LedgerBatch> {
+    const { app, env, graph, journal, codeVersion, limits, listeners } = this.#options;
     const plan = planBatch(journal.ledger, {
       batchTime: this.#clock.next,
       planId: toHex(env.random.bytes(PLAN_ID_BYTES)),
       streams: graph.sources.map((source) => source.uid),
-      partitionsOf: (blocks) => graph.partitionsOf(blocks),
+      offers,
+      limits,
+      filePartitions: (stream, files) => graph.filePartitions(stream, files),
+      partitionsOf: (inputs) => graph.partitionsOf(inputs),
       graphFingerprint: this.#fingerprint,
       codeVersion,
     });
@@ -98,25 +111,51 @@ export class Scheduler {
     this.#clock.advance();
     const batch = present(journal.ledger.batches.at(-1), `batch ${plan.batchTime} is planned`);
     publish('batch-planned', () => ({ app, batchTime: plan.batchTime, recordCount: recordCountOf(batch) }));
+    this.#submittedMs = this.#clock.nowMs;
+    listeners.post('onBatchSubmitted', () => this.#infoOf(batch, false));
     return batch;
   }
 
+  #infoOf(batch: LedgerBatch, isRerun: boolean): BatchInfo {
+    const inputs = [...batch.inputs];
+    return {
+      batchTime: batch.batchTime,
+      recordCounts: new Map(inputs.flatMap(([stream, { blocks }]) => (blocks.length === 0 ? [] : [[stream, recordsOf(blocks)]]))),
+      fileCounts: new Map(inputs.flatMap(([stream, { files }]) => (files.length === 0 ? [] : [[stream, files.length]]))),
+      isRerun,
+      submittedMs: isRerun ? this.#clock.nowMs : this.#submittedMs,
+    };
+  }
+
   async #run(batch: LedgerBatch, mode: 'first' | 'rerun' | 'state-only'): Promise<void> {
-    const { app, graph, journal, states, tasks, views } = this.#options;
+    const { app, env, graph, journal, states, tasks, views, listeners } = this.#options;
     const { batchTime } = batch;
-    const work = new BatchWork({ app, batch, journal, states, tasks });
-    const written = await runBatch({ app, graph, batch, work, ledger: journal.ledger, tasks, views }, mode);
-    if (mode !== 'state-only') {
-      const stateDigest = work.digest();
-      await journal.append({ kind: 'batch-completed', batchTime, written, stateDigest });
+    const { defaultParallelism } = graph;
+    const work = new BatchWork({ app, files: env.files, defaultParallelism, batch, journal, states, tasks });
+    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, now: () => env.clock.monotonic() };
+    if (mode === 'state-only') await runBatch(options, mode);
+    else {
+      const startedMs = this.#clock.nowMs;
+      const schedulingDelayMs = Math.max(0, startedMs - batchTime);
+      const started = { ...this.#infoOf(batch, mode === 'rerun'), startedMs, schedulingDelayMs };
+      listeners.post('onBatchStarted', () => started);
+      const written = await runBatch(options, mode);
+      await journal.append({ kind: 'batch-completed', batchTime, written, stateDigest: work.digest() });
+      const completedMs = this.#clock.nowMs;
+      const processingDelayMs = completedMs - startedMs;
       publish('batch-completed', () => ({ app, batchTime, isRerun: mode === 'rerun' }));
+      listeners.post('onBatchCompleted', () => ({ ...started, completedMs, processingDelayMs, totalDelayMs: schedulingDelayMs + processingDelayMs }));
     }
     work.merge();
   }
 }
 
+function recordsOf(blocks: readonly LoggedBlock[]): number {
+  return blocks.reduce((sum, block) => sum + block.recordCount, 0);
+}
+
 function recordCountOf(batch: LedgerBatch): number {
   let records = 0;
-  for (const blocks of batch.inputs.values()) for (const block of blocks) records += block.recordCount;
+  for (const { blocks } of batch.inputs.values()) records += recordsOf(blocks);
   return records;
 }

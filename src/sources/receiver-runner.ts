@@ -3,13 +3,18 @@ import { createDeferred, type Deferred } from '../core/deferred.ts';
 import { AbortError, SourceError, StreamError, toError, UsageError } from '../core/errors.ts';
 import { publish } from '../core/diagnostics.ts';
 import { blockIdOf, type Uid } from '../core/ids.ts';
+import type { ListenerBus } from '../core/listener.ts';
 import type { Env, Timer } from '../env/env.ts';
 import { pause } from '../env/pause.ts';
 import type { SourceRange } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
 import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import type { Receiver, ReceiverContext } from './receiver.ts';
 import { recordCodec } from './record-codec.ts';
+
+/** How often a receiver that waits for its rate looks whether the rate has changed. */
+const RATE_LOOK_MS = 1000;
 
 /** The limits of a receiver. */
 export interface ReceiverLimits {
@@ -25,6 +30,10 @@ export interface ReceiverLimits {
   readonly recordBytesMax: number;
   /** The pause before a receiver that ended is started again. */
   readonly restartDelayMs: number;
+  /** Bytes of blocks of all receivers that may wait for a batch. */
+  readonly backlogBytesMax: number;
+  /** Records per second at first. */
+  readonly rate: number;
 }
 
 /** What a runner works with. */
@@ -35,6 +44,7 @@ export interface ReceiverRunnerOptions {
   readonly receiver: Receiver<unknown>;
   readonly journal: Journal;
   readonly limits: ReceiverLimits;
+  readonly listeners: ListenerBus;
   readonly epoch: number;
   /** Numbers the blocks of all receivers of this start. */
   readonly nextBlock: () => number;
@@ -70,6 +80,7 @@ export class ReceiverRunner {
   readonly #abort = new AbortController();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #builder = new BlockBuilder();
+  readonly #limiter: RateLimiter;
   #building: Deferred | undefined;
   #timer: Timer | undefined;
   #bytesInFlight = 0;
@@ -78,6 +89,22 @@ export class ReceiverRunner {
 
   constructor(options: ReceiverRunnerOptions) {
     this.#options = options;
+    this.#limiter = new RateLimiter(options.env.clock, options.limits.rate);
+  }
+
+  /** The uid of its stream. */
+  get uid(): Uid {
+    return this.#options.uid;
+  }
+
+  /** Sets how many records per second it may take. */
+  set rate(rate: number) {
+    this.#limiter.rate = rate;
+  }
+
+  /** Lets those go on that wait in `ready()`, if there is room now: a batch took blocks. */
+  wake(): void {
+    this.#wakeWaiting();
   }
 
   /** Starts the receiver. */
@@ -99,16 +126,22 @@ export class ReceiverRunner {
   }
 
   async #run(): Promise<void> {
-    const { env, uid, receiver, limits } = this.#options;
+    const { env, uid, receiver, limits, listeners } = this.#options;
     const { signal } = this.#abort;
     const context = this.#createContext();
     while (!signal.aborted) {
+      listeners.post('onReceiverStarted', () => ({ stream: uid }));
       try {
         await receiver.run(context);
         if (!signal.aborted) env.logger.warn({ stream: uid }, 'receiver ended; it is started again');
-      } catch (error) {
-        if (!signal.aborted) env.logger.warn({ stream: uid, err: toError(error) }, 'receiver failed; it is started again');
+      } catch (thrown) {
+        const error = toError(thrown);
+        if (!signal.aborted) {
+          env.logger.warn({ stream: uid, err: error }, 'receiver failed; it is started again');
+          listeners.post('onReceiverError', () => ({ stream: uid, error }));
+        }
       }
+      listeners.post('onReceiverStopped', () => ({ stream: uid }));
       if (signal.aborted) break;
       await pause(env.clock, limits.restartDelayMs, signal);
       if (!signal.aborted) await this.#settle();
@@ -148,6 +181,7 @@ export class ReceiverRunner {
     }
     if (this.#builder.bytes > 0 && this.#builder.bytes + bytes.length > limits.blockBytesMax) this.#seal();
     this.#builder.add(bytes, what.recordCount, what.range);
+    this.#limiter.take(what.recordCount);
     this.#building ??= createAnswer();
     const { promise } = this.#building;
     this.#timer ??= this.#options.env.clock.setTimer(limits.blockIntervalMs, () => this.#seal());
@@ -194,12 +228,18 @@ export class ReceiverRunner {
   }
 
   #hasRoom(): boolean {
-    return this.#builder.bytes + this.#bytesInFlight < this.#options.limits.bufferBytesMax / 2;
+    const { limits, journal } = this.#options;
+    return this.#builder.bytes + this.#bytesInFlight < limits.bufferBytesMax / 2 && journal.ledger.waitingBytes < limits.backlogBytesMax;
   }
 
-  #ready(): Promise<void> {
-    if (this.#hasRoom() || this.#abort.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#waitingForRoom.push(resolve));
+  async #ready(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      const { waitMs } = this.#limiter;
+      if (!this.#hasRoom()) await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve));
+      else if (waitMs > 0) await pause(this.#options.env.clock, Math.min(waitMs, RATE_LOOK_MS), signal);
+      else return;
+    }
   }
 
   #wakeWaiting(): void {

@@ -34,6 +34,14 @@ export interface ReceiverContext<in T> {
   fail(error: Error): void;
 }
 
+/** What a source can promise. */
+export interface SourceGuarantee {
+  /** `exactly-once`: what a crash interrupts is received again, and nothing twice. `best-effort`: what was in flight may be lost or come twice. */
+  readonly kind: 'exactly-once' | 'best-effort';
+  /** Why, for people: part of `explain()`. */
+  readonly because: string;
+}
+
 /**
  * A source that pushes records.
  *
@@ -42,6 +50,12 @@ export interface ReceiverContext<in T> {
 export interface Receiver<out T> {
   /** How its records are written to the log: `lines` for strings without line feeds, `json-lines` for everything the JSON codec carries. */
   readonly codec: RecordCodecName;
+  /**
+   * What the source can promise: `exactly-once` where every record is stored with its range and `run` begins at `position()`.
+   *
+   * @defaultValue `best-effort`
+   */
+  readonly guarantee?: SourceGuarantee;
   /**
    * Receives until the signal is aborted or the source ends, and resolves then; a graceful stop waits for it. When it returns or throws before it is asked to stop, it is started again after a pause.
    */

@@ -1,6 +1,7 @@
 // How the records of a block stand in its bytes. Both codecs end each record with a line feed, so a block is built by putting bytes one after another.
 import { CorruptionError, UsageError } from '../core/errors.ts';
 import { encodeJson } from '../core/json-codec.ts';
+import { pushLines } from '../core/lines.ts';
 
 /** The names of the record codecs; part of the format. */
 export type RecordCodecName = 'lines' | 'json-lines';
@@ -15,13 +16,6 @@ export interface RecordCodec {
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-function linesOf(bytes: Uint8Array): readonly string[] {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  const lines = text.split('\n');
-  lines.pop();
-  return lines;
-}
-
 const lines: RecordCodec = {
   encode(record) {
     if (typeof record !== 'string' || record.includes('\n') || LONE_SURROGATE.test(record)) {
@@ -32,15 +26,13 @@ const lines: RecordCodec = {
     }
     return record;
   },
-  decode(bytes, push) {
-    for (const line of linesOf(bytes)) push(line);
-  },
+  decode: pushLines,
 };
 
 const jsonLines: RecordCodec = {
   encode: encodeJson,
   decode(bytes, push) {
-    for (const line of linesOf(bytes)) push(JSON.parse(line));
+    pushLines(bytes, (line) => push(JSON.parse(line)));
   },
 };
 

@@ -100,6 +100,9 @@ export function createSocketReceiver(options: SocketReceiverOptions): Receiver<s
   const source = `${options.host}:${options.port}`;
   return {
     codec: 'lines',
+    guarantee: options.isAcknowledged
+      ? { kind: 'exactly-once', because: 'lines are numbered, and sent again from the first that is not durable' }
+      : { kind: 'best-effort', because: 'a plain socket sends no line again: those in flight at a crash are lost' },
     async run(context) {
       const socket = await connect(options, context.signal);
       const splitter = new LineSplitter(options.lineBytesMax, source);

@@ -1,12 +1,14 @@
 // A disk that keeps apart what is visible (the page cache) and what is durable. A killed process loses nothing of either; a power cut keeps of un-synced
 // writes all, nothing, or single sectors, and of un-synced names the old or the new ones.
 import { dirname } from 'node:path';
+import type { DirectoryEntry, FileInfo } from '../env/file-system.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 const SECTOR_BYTES = 512;
 
 interface SimFile {
   readonly inode: number;
+  changed: number;
   volatile: Buffer;
   size: number;
   durable: Buffer;
@@ -16,6 +18,7 @@ interface SimFile {
 
 interface SimDirectory {
   readonly inode: number;
+  changed: number;
   readonly names: Map<string, SimEntry>;
   durable: Map<string, SimEntry>;
 }
@@ -33,21 +36,28 @@ function errno(code: string, path: string): Error {
 /** What survives simulated processes. */
 export class SimDisk {
   #inodes = 1;
+  #changes = 0;
   readonly #root: SimDirectory = this.#newDirectory();
   /** Locks by inode of the directory. */
   readonly #locks = new Set<number>();
   /** When set, the next sync of a file fails with EIO, marks the pages clean, and loses their durability: what Linux file systems do. */
   failNextSync = false;
 
+  /** The simulated time of a change: the changes are counted, one a millisecond since the Unix epoch. */
+  #tick(): number {
+    this.#changes += 1;
+    return this.#changes;
+  }
+
   #newDirectory(): SimDirectory {
     this.#inodes += 1;
-    return { inode: this.#inodes, names: new Map(), durable: new Map() };
+    return { inode: this.#inodes, changed: this.#tick(), names: new Map(), durable: new Map() };
   }
 
   #find(path: string): SimEntry | undefined {
     let entry: SimEntry | undefined = this.#root;
     for (const part of path.split('/')) {
-      if (part === '') continue;
+      if (part === '' || part === '.') continue;
       if (!isDirectory(entry)) return undefined;
       entry = entry.names.get(part);
     }
@@ -72,10 +82,11 @@ export class SimDisk {
   }
 
   /** What a path is. */
-  stat(path: string): { readonly kind: 'file' | 'directory'; readonly size: number; readonly inode: string } | undefined {
+  stat(path: string): FileInfo | undefined {
     const entry = this.#find(path);
     if (entry === undefined) return undefined;
-    return isDirectory(entry) ? { kind: 'directory', size: 0, inode: String(entry.inode) } : { kind: 'file', size: entry.size, inode: String(entry.inode) };
+    const common = { inode: String(entry.inode), modifiedMs: entry.changed };
+    return isDirectory(entry) ? { kind: 'directory', size: 0, ...common } : { kind: 'file', size: entry.size, ...common };
   }
 
   /** Makes an empty file; EEXIST if the name is taken. */
@@ -83,7 +94,15 @@ export class SimDisk {
     const parent = this.#directory(dirname(path));
     if (parent.names.has(this.#nameOf(path))) throw errno('EEXIST', path);
     this.#inodes += 1;
-    parent.names.set(this.#nameOf(path), { inode: this.#inodes, volatile: Buffer.alloc(0), size: 0, durable: Buffer.alloc(0), dirty: [] });
+    parent.changed = this.#tick();
+    parent.names.set(this.#nameOf(path), {
+      inode: this.#inodes,
+      changed: this.#tick(),
+      volatile: Buffer.alloc(0),
+      size: 0,
+      durable: Buffer.alloc(0),
+      dirty: [],
+    });
   }
 
   /** A handle by which a file is used also after its name is gone. */
@@ -107,6 +126,7 @@ export class SimDisk {
     file.volatile.set(bytes, position);
     file.size = Math.max(file.size, end);
     file.dirty.push([position, end]);
+    file.changed = this.#tick();
   }
 
   #sync(file: SimFile): void {
@@ -128,6 +148,12 @@ export class SimDisk {
     return [...this.#directory(path).names.keys()].sort();
   }
 
+  /** The names in a directory with what they are, sorted. */
+  entries(path: string): readonly DirectoryEntry[] {
+    const { names } = this.#directory(path);
+    return this.list(path).map((name) => ({ name, kind: isDirectory(names.get(name)) ? 'directory' : 'file' }));
+  }
+
   /** Makes a directory unless it is there. */
   makeDirectory(path: string): void {
     const parent = this.#directory(dirname(path));
@@ -135,6 +161,7 @@ export class SimDisk {
     if (isDirectory(parent.names.get(name))) return;
     if (parent.names.has(name)) throw errno('EEXIST', path);
     parent.names.set(name, this.#newDirectory());
+    parent.changed = this.#tick();
   }
 
   /** Replaces `to` by `from`. */
@@ -142,8 +169,11 @@ export class SimDisk {
     const source = this.#directory(dirname(from));
     const entry = source.names.get(this.#nameOf(from));
     if (entry === undefined) throw errno('ENOENT', from);
-    this.#directory(dirname(to)).names.set(this.#nameOf(to), entry);
+    const target = this.#directory(dirname(to));
+    target.names.set(this.#nameOf(to), entry);
     source.names.delete(this.#nameOf(from));
+    source.changed = this.#tick();
+    target.changed = this.#tick();
   }
 
   /** Gives a file a second name. */
@@ -152,12 +182,15 @@ export class SimDisk {
     const target = this.#directory(dirname(to));
     if (target.names.has(this.#nameOf(to))) throw errno('EEXIST', to);
     target.names.set(this.#nameOf(to), file);
+    target.changed = this.#tick();
   }
 
   /** Removes a name. */
   remove(path: string): void {
     const parent = this.#find(dirname(path));
-    if (isDirectory(parent)) parent.names.delete(this.#nameOf(path));
+    if (!isDirectory(parent)) return;
+    parent.names.delete(this.#nameOf(path));
+    parent.changed = this.#tick();
   }
 
   /** Makes the names in a directory durable. */
@@ -188,6 +221,7 @@ export class SimDisk {
   /** Puts bytes into a file from outside, durable at once: damage, or what an older version left. */
   overwrite(path: string, bytes: Uint8Array): void {
     const file = this.#file(path);
+    file.changed = this.#tick();
     file.volatile = Buffer.from(bytes);
     file.size = bytes.length;
     file.durable = Buffer.from(bytes);

@@ -34,6 +34,7 @@ export function createSimFileSystem(disk: SimDisk, process: SimProcess, options:
       }),
     stat: (path) => step('stat', path, () => disk.stat(path)),
     list: (directory) => step('list', directory, () => disk.list(directory)),
+    entries: (directory) => step('entries', directory, () => disk.entries(directory)),
     makeDirectory: (path) => step('makeDirectory', path, () => disk.makeDirectory(path)),
     rename: (from, to) => step('rename', to, () => disk.rename(from, to)),
     link: (from, to) => step('link', to, () => disk.link(from, to)),

@@ -68,6 +68,7 @@ describe('the project', () => {
         "InvariantError",
         "LockedError",
         "RDD",
+        "RddContext",
         "SinkError",
         "SourceError",
         "StorageError",

@@ -1,28 +1,48 @@
-// A receiver as a stream: each block of the batch is one partition, its bytes are turned into records when a task reads them.
-import { recordCodec } from '../../sources/record-codec.ts';
+// Blocks as a stream: each block of the batch is one partition, its bytes are turned into records when a task reads them.
+import { present } from '../../core/assert.ts';
+import { leaf } from '../../rdd/node.ts';
+import type { PolledSource } from '../../sources/polled-source.ts';
+import { recordCodec, type RecordCodecName } from '../../sources/record-codec.ts';
 import type { Receiver } from '../../sources/receiver.ts';
 import type { Graph, StreamNode } from '../graph.ts';
-import { present } from '../../core/assert.ts';
 
-/** Adds a receiver to the graph. */
-export function addBlockSource<T>(graph: Graph, receiver: Receiver<T>, source: { readonly kind: string; readonly uid: string | undefined }): StreamNode<T> {
-  const descriptor = graph.register({ ...source, parents: [], codec: receiver.codec, isStateful: false });
+interface SourceName {
+  readonly kind: string;
+  readonly uid: string | undefined;
+}
+
+function addBlocks<T>(graph: Graph, name: SourceName, codec: RecordCodecName): StreamNode<T> {
+  const descriptor = graph.register({ ...name, parents: [], codec, isStateful: false });
   const { uid } = descriptor;
-  graph.addSource({ uid, receiver: receiver as Receiver<unknown> });
   return {
     descriptor,
-    partitions: (blocks) => blocks.get(uid) ?? 0,
+    partitions: (inputs) => inputs.get(uid) ?? 0,
     rdd: (scope) => {
       const blocks = scope.blocks(uid);
       return {
+        lineage: leaf(name.kind),
         partitionCount: blocks.length,
         async prepare(partition) {
           const block = present(blocks[partition], `block ${partition} of "${uid}" is in the plan`);
           const bytes = await scope.readBlock(block);
-          const codec = recordCodec(block.codec);
-          return (push) => codec.decode(bytes, push as (record: unknown) => void);
+          const decoder = recordCodec(block.codec);
+          return (push) => decoder.decode(bytes, push as (record: unknown) => void);
         },
       };
     },
   };
+}
+
+/** Adds a receiver to the graph. */
+export function addReceiver<T>(graph: Graph, receiver: Receiver<T>, name: SourceName): StreamNode<T> {
+  const node = addBlocks<T>(graph, name, receiver.codec);
+  graph.addSource({ kind: 'receiver', uid: node.descriptor.uid, receiver });
+  return node;
+}
+
+/** Adds a source that appends blocks when it is asked. */
+export function addPolledBlocks<T>(graph: Graph, source: PolledSource, name: SourceName): StreamNode<T> {
+  const node = addBlocks<T>(graph, name, 'json-lines');
+  graph.addSource({ kind: 'polled', uid: node.descriptor.uid, source });
+  return node;
 }

@@ -1,7 +1,9 @@
 // reduceByKey: per batch, the values of each key brought together by an associative function.
-import { reducing, shuffle, shuffledPairs } from '../../rdd/shuffle.ts';
+import { reducing } from '../../rdd/aggregators.ts';
+import { shuffle, shuffledPairs } from '../../rdd/shuffle.ts';
 import type { Graph, StreamNode } from '../graph.ts';
 import { resolveShuffleOptions, type ShuffleOptions } from '../options.ts';
+import { addShuffled } from './shuffled.ts';
 
 /** Adds reduceByKey to the graph. */
 export function addReduceByKey<K, V>(
@@ -9,19 +11,11 @@ export function addReduceByKey<K, V>(
   parent: StreamNode<readonly [K, V]>,
   operator: { readonly f: (left: V, right: V) => V; readonly options: ShuffleOptions },
 ): StreamNode<[K, V]> {
-  const { uid, numPartitions } = resolveShuffleOptions('reduceByKey', operator.options);
-  const descriptor = graph.register({ kind: 'reduceByKey', uid, parents: [parent.descriptor.uid], partitions: numPartitions, isStateful: false });
-  return {
-    descriptor,
-    partitions: () => numPartitions,
-    rdd: (scope) =>
-      scope.once(descriptor.uid, () => {
-        const shuffled = shuffle(parent.rdd(scope), reducing(operator.f), {
-          name: `"${descriptor.uid}"`,
-          partitions: scope.shufflePartitions(descriptor.uid),
-          tasks: scope.tasks,
-        });
-        return shuffledPairs<K, V>(shuffled);
-      }),
-  };
+  const kind = 'reduceByKey';
+  return addShuffled(graph, {
+    kind,
+    ...resolveShuffleOptions(graph, kind, operator),
+    parents: [parent],
+    make: (scope, settings) => shuffledPairs<K, V>(kind, shuffle(parent.rdd(scope), reducing(operator.f), settings)),
+  });
 }

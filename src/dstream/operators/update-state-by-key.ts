@@ -3,7 +3,8 @@ import { detach } from '../../core/detach.ts';
 import { JSON_CODEC_NAME } from '../../core/json-codec.ts';
 import { KEY_SLOTS, partitionOfSlot } from '../../core/key-slot.ts';
 import type { Producer, RddNode } from '../../rdd/node.ts';
-import { gathering, shuffle, type Shuffled, type SlotGroups } from '../../rdd/shuffle.ts';
+import { gathering } from '../../rdd/aggregators.ts';
+import { shuffle, type Shuffled, type SlotGroups } from '../../rdd/shuffle.ts';
 import type { SlotChanges } from '../../state/keyed-state.ts';
 import type { StateEntry } from '../../state/slot-codec.ts';
 import { showValue } from '../../state/state-value.ts';
@@ -47,6 +48,7 @@ function statefulNode(
     return rows;
   };
   return {
+    lineage: { name: 'updateStateByKey', parents: [shuffled.parent], isShuffled: true },
     partitionCount: shuffled.partitionCount,
     async prepare(partition): Promise<Producer<[unknown, unknown]>> {
       const rows = await rowsOf(partition);
@@ -64,7 +66,7 @@ export function addUpdateStateByKey<K, S>(
   operator: { readonly update: UpdateFunction; readonly options: ShuffleOptions },
 ): StreamNode<[K, S]> {
   const kind = 'updateStateByKey';
-  const { uid, numPartitions } = resolveShuffleOptions(kind, operator.options);
+  const { uid, numPartitions } = resolveShuffleOptions(graph, kind, operator);
   const descriptor = graph.register({ kind, uid, parents: [parent.descriptor.uid], partitions: numPartitions, codec: JSON_CODEC_NAME, isStateful: true });
   const node: StreamNode<[K, S]> = {
     descriptor,

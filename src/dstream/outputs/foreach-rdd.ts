@@ -1,17 +1,27 @@
 // foreachRDD: a user function per batch, at least once.
 import type { BatchTime } from '../../core/time.ts';
-import type { RDD } from '../../rdd/rdd.ts';
-import type { Graph, StreamNode } from '../graph.ts';
+import { insideBatch } from '../../rdd/inside-batch.ts';
+import { RDD } from '../../rdd/rdd.ts';
+import { rddScopeOf, type Graph, type StreamNode } from '../graph.ts';
 import { resolveOperatorOptions, type OperatorOptions } from '../options.ts';
 
-/** Adds foreachRDD to the graph. */
+/** Adds an output that calls a function per batch to the graph. */
 export function addForeachRdd<T>(
   graph: Graph,
   parent: StreamNode<T>,
-  output: { readonly f: (rdd: RDD<T>, batchTime: BatchTime) => void | Promise<void>; readonly options: OperatorOptions; readonly kind?: 'print' },
+  output: {
+    readonly f: (rdd: RDD<T>, batchTime: BatchTime) => void | Promise<void>;
+    readonly options: OperatorOptions;
+    readonly kind?: 'print' | 'saveAsTextFiles';
+  },
 ): void {
   const { f, options, kind = 'foreachRDD' } = output;
-  const { uid } = resolveOperatorOptions(kind, options);
-  const descriptor = graph.register({ kind, uid, parents: [parent.descriptor.uid], isStateful: false });
-  graph.addOutput({ kind: 'foreach', uid: descriptor.uid, parent, run: f as (rdd: RDD<unknown>, batchTime: BatchTime) => void | Promise<void> });
+  const { uid: given } = resolveOperatorOptions(kind, options);
+  const { uid } = graph.register({ kind, uid: given, parents: [parent.descriptor.uid], isStateful: false });
+  graph.addOutput({
+    kind: 'foreach',
+    uid,
+    parent,
+    run: async (scope) => insideBatch(() => f(new RDD(parent.rdd(scope), rddScopeOf(scope, uid)), scope.batchTime)),
+  });
 }

@@ -3,54 +3,20 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import { keySlot, partitionOfSlot } from '../../../src/core/key-slot.ts';
 import { LIFE_CYCLE } from '../../../src/context/life-cycle.ts';
-import {
-  milliseconds,
-  seconds,
-  StreamingContext,
-  type GetOrCreateOptions,
-  type Receiver,
-  type RecoveryFound,
-  type Sink,
-  type StreamingContextOptions,
-} from '../../../src/index.ts';
-import {
-  createSimCheckpointStore,
-  createSimEnv,
-  createSimSink,
-  ManualClock,
-  ScriptedSource,
-  SeededRandom,
-  settle,
-  SimCheckpointImage,
-  SimDisk,
-  SimProcess,
-  SimTable,
-} from '../../../src/testing/index.ts';
+import { milliseconds, seconds, StreamingContext, type Receiver, type RecoveryFound, type Sink, type StreamingContextOptions } from '../../../src/index.ts';
+import { createSimSink, ScriptedSource, SimProcess, SimTable } from '../../../src/testing/index.ts';
+import { World } from '../../support/world.ts';
 
 type Pair = readonly [string, number];
 
-/** A world, and programs that live in it one after another. */
-class Bench {
-  disk = new SimDisk();
-  image = new SimCheckpointImage();
+/** A world with a table and the usual program. */
+class Bench extends World {
   table = new SimTable<Pair>();
-  process = new SimProcess();
-  readonly clock = new ManualClock(1_000_000);
-  readonly output: string[] = [];
   source: ScriptedSource<string>;
-  static #benches = 0;
-  readonly #random = new SeededRandom((Bench.#benches += 1));
 
   constructor(...records: readonly string[]) {
+    super();
     this.source = new ScriptedSource({ records, window: 2 });
-  }
-
-  options(): GetOrCreateOptions {
-    const { disk, process, clock, image } = this;
-    return {
-      env: createSimEnv({ disk, process, clock, random: this.#random, onOutput: (text) => this.output.push(text) }),
-      checkpointStore: () => createSimCheckpointStore(image, process),
-    };
   }
 
   context(options: Partial<StreamingContextOptions> = {}): StreamingContext {
@@ -81,33 +47,6 @@ class Bench {
 
   async open(create: () => StreamingContext): Promise<StreamingContext> {
     return StreamingContext.getOrCreate('/store', create, this.options());
-  }
-
-  /** Lets virtual time pass until the promise settles. */
-  async drive<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false;
-    const done = promise.finally(() => (isSettled = true));
-    done.catch(() => undefined);
-    for (let turn = 0; turn < 5000 && !isSettled; turn++) {
-      await settle();
-      const next = this.clock.nextTimerMs;
-      if (!isSettled && next !== undefined) this.clock.advance(next);
-    }
-    return done;
-  }
-
-  async pass(ms: number): Promise<void> {
-    for (const end = this.clock.monotonic() + ms; this.clock.monotonic() < end;) {
-      await settle();
-      this.clock.advance(Math.min(this.clock.nextTimerMs ?? 10, end - this.clock.monotonic()) || 1);
-    }
-    await settle();
-  }
-
-  /** Kills the program; the next one is another process. */
-  die(): void {
-    this.process.kill();
-    this.process = new SimProcess();
   }
 
   counts(): Record<string, number> {

@@ -82,11 +82,11 @@ describe('events', () => {
     expect(decodeEvent(type, Buffer.concat(payload), 1)).toEqual(event);
   });
   it('have types that never change: they are on disk', () =>
-    expect(EVENT_TYPES).toEqual({ opened: 1, 'block-added': 2, 'batch-planned': 3, 'batch-completed': 4, checkpoint: 5, closed: 6 }));
+    expect(EVENT_TYPES).toEqual({ opened: 1, 'block-added': 2, 'batch-planned': 3, 'batch-completed': 4, checkpoint: 5, closed: 6, 'source-positioned': 7 }));
   it('of an unknown type or version refuse to open, the version named', () => {
     const { payload } = encodeEvent({ kind: 'closed' });
-    expect(() => decodeEvent(7, Buffer.concat(payload), 3)).toThrow(
-      expect.objectContaining({ code: 'STREAM_JOURNAL_VERSION', message: expect.stringContaining('found type 7') }) as Error,
+    expect(() => decodeEvent(8, Buffer.concat(payload), 3)).toThrow(
+      expect.objectContaining({ code: 'STREAM_JOURNAL_VERSION', message: expect.stringContaining('found type 8') }) as Error,
     );
     const newer = Buffer.from(Buffer.concat(payload).toString().replace('"v":1', '"v":2'));
     expect(() => decodeEvent(6, newer, 3)).toThrow(
@@ -161,6 +161,9 @@ describe('planBatch()', () => {
       batchTime: time(100),
       planId: 'p',
       streams: ['lines', 'b', 'idle'],
+      offers: new Map(),
+      limits: { recordsMax: 1e9, bytesMax: 1e9 },
+      filePartitions: () => 0,
       partitionsOf: (blocks) => ({ outputs: new Map([['copy', blocks.get('lines') ?? 0]]), shuffles: new Map() }),
       graphFingerprint: 'g',
       codeVersion: '0',

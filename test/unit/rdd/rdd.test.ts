@@ -4,18 +4,29 @@ import { keySlot } from '../../../src/core/key-slot.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
 import { createTaskRunner } from '../../../src/executor/task-runner.ts';
 import { RDD } from '../../../src/rdd/rdd.ts';
-import type { RddNode } from '../../../src/rdd/node.ts';
-import { gathering, shuffle } from '../../../src/rdd/shuffle.ts';
-import { ManualClock } from '../../../src/testing/index.ts';
+import { leaf, type RddNode } from '../../../src/rdd/node.ts';
+import { gathering } from '../../../src/rdd/aggregators.ts';
+import { shuffle } from '../../../src/rdd/shuffle.ts';
+import { createSimFileSystem, ManualClock, SimDisk, SimProcess } from '../../../src/testing/index.ts';
 
 const tasks = createTaskRunner(new ManualClock(0), new AbortController().signal, { attemptsMax: 1, backoffMs: 1 });
 
 function nodeOf<T>(...partitions: readonly (readonly T[])[]): RddNode<T> {
-  return { partitionCount: partitions.length, prepare: (index) => Promise.resolve((push) => partitions[index]?.forEach((value) => push(value))) };
+  return {
+    lineage: leaf('rows'),
+    partitionCount: partitions.length,
+    prepare: (index) => Promise.resolve((push) => partitions[index]?.forEach((value) => push(value))),
+  };
 }
 
 function rddOf<T>(...partitions: readonly (readonly T[])[]): RDD<T> {
-  return new RDD(nodeOf(...partitions), { tasks, app: 'app', output: 'out', batchTime: toBatchTime(100) });
+  return new RDD(nodeOf(...partitions), {
+    tasks,
+    files: createSimFileSystem(new SimDisk(), new SimProcess()),
+    defaultParallelism: 1,
+    name: 'test',
+    commit: { app: 'app', sink: 'out', batchTime: toBatchTime(100) },
+  });
 }
 
 describe('narrow operators', () => {
@@ -55,6 +66,7 @@ describe('shuffle()', () => {
   it('computes its map side once, and gives a retry the same rows whatever the first attempt did to them', async () => {
     let computed = 0;
     const parent: RddNode<readonly [string, { n: number }]> = {
+      lineage: leaf('rows'),
       partitionCount: 2,
       prepare: () => {
         computed += 1;

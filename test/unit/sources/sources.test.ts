@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ListenerBus } from '../../../src/core/listener.ts';
 import { emptyLedger } from '../../../src/journal/ledger.ts';
 import { Journal } from '../../../src/journal/journal.ts';
 import { firstLine, parseGreeting, stripNumbers } from '../../../src/sources/acknowledged-lines.ts';
@@ -133,7 +134,18 @@ async function handReceiver(
     epoch: 1,
     nextBlock: () => (block += 1),
     fail: (error) => failures.push(error),
-    limits: { blockIntervalMs: 200, blockBytesMax: 1000, blockRecordsMax: 1000, bufferBytesMax: 1000, recordBytesMax: 500, restartDelayMs: 2000, ...limits },
+    listeners: new ListenerBus((error) => failures.push(error)),
+    limits: {
+      blockIntervalMs: 200,
+      blockBytesMax: 1000,
+      blockRecordsMax: 1000,
+      bufferBytesMax: 1000,
+      recordBytesMax: 500,
+      restartDelayMs: 2000,
+      backlogBytesMax: 1e9,
+      rate: 1e9,
+      ...limits,
+    },
   });
   runner.start();
   if (hand === undefined) throw new Error('the receiver was not started');
