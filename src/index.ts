@@ -24,6 +24,8 @@ export type { Combiner } from './rdd/aggregators.ts';
 export type { Cogrouped } from './rdd/cogroup.ts';
 export type { SaveTextOptions } from './rdd/save-text.ts';
 export type { FileCodec } from './rdd/text-file.ts';
+export { fileSink, type FileSinkOptions } from './sinks/file-sink.ts';
+export type { FileFormat } from './sinks/file-format.ts';
 export { levelSink, type LevelSink, type LevelSinkOptions } from './sinks/level-sink.ts';
 export type { CommitRecord, LedgerRow, PreparedRows, Sink, SinkFence, SinkIdentity, SinkSession, SinkView } from './sinks/sink.ts';
 export type { AsyncSource, PositionOf } from './sources/iterable-receiver.ts';

@@ -285,7 +285,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
     await withDirectoryErrors(directory, async () => {
-      await makeDirectoryDurably(env.files, directory, 'a store directory');
+      await makeDirectoryDurably(env.files, directory, { purpose: 'a store directory', access: 'private' });
       const lock = await lockDirectory(env, directory);
       const store = createStore(checkpointDirectory(directory));
       try {

@@ -43,16 +43,19 @@ export interface FileLock {
 
 /** A file system. Errors carry the errno name in `code`, as in Node. */
 export interface FileSystem {
-  /** Opens a file: `read` an existing one for reading and syncing, `create` a new one for writing (EEXIST if the name is taken). */
-  open(path: string, mode: 'read' | 'create'): Promise<FileHandle>;
+  /**
+   * Opens a file: `read` an existing one for reading and syncing, `create` a new one for writing (EEXIST if the name is taken), mode 0600. `create-public` likewise, for others to
+   * read too, as the umask of the process says.
+   */
+  open(path: string, mode: 'read' | 'create' | 'create-public'): Promise<FileHandle>;
   /** What `path` is; undefined if there is nothing. Does not follow links. */
   stat(path: string): Promise<FileInfo | undefined>;
   /** The names in a directory, sorted. */
   list(directory: string): Promise<readonly string[]>;
   /** The names in a directory with what they are, sorted by name. */
   entries(directory: string): Promise<readonly DirectoryEntry[]>;
-  /** Makes one directory, mode 0700; nothing happens if it is there. The name is durable after its parent was synced. */
-  makeDirectory(path: string): Promise<void>;
+  /** Makes one directory, mode 0700, or as the umask says if it is public; nothing happens if it is there. The name is durable after its parent was synced. */
+  makeDirectory(path: string, access?: 'private' | 'public'): Promise<void>;
   /** Replaces `to` by `from` atomically; durable after the directory was synced. */
   rename(from: string, to: string): Promise<void>;
   /** Gives the file at `from` a second name; EEXIST if `to` is taken. Durable after the directory was synced. */

@@ -3,14 +3,11 @@ import { createHash } from 'node:crypto';
 import { constants, writevSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { isErrno } from './errno.ts';
 import type { FileHandle, FileInfo, FileLock, FileSystem } from './file-system.ts';
 
 function kindOf(found: { isFile(): boolean; isDirectory(): boolean }): FileInfo['kind'] {
   return found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other';
-}
-
-function isErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }
 
 function createNodeFileHandle(handle: fs.FileHandle): FileHandle {
@@ -91,7 +88,7 @@ export function createNodeFileSystem(): FileSystem {
   return {
     async open(path, mode) {
       const flags = mode === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-      return createNodeFileHandle(await fs.open(path, flags | constants.O_NOFOLLOW, 0o600));
+      return createNodeFileHandle(await fs.open(path, flags | constants.O_NOFOLLOW, mode === 'create-public' ? 0o666 : 0o600));
     },
     stat: statOf,
     async list(directory) {
@@ -101,9 +98,9 @@ export function createNodeFileSystem(): FileSystem {
       const found = await fs.readdir(directory, { withFileTypes: true });
       return found.map((entry) => ({ name: entry.name, kind: kindOf(entry) })).sort((left, right) => (left.name < right.name ? -1 : 1));
     },
-    async makeDirectory(path) {
+    async makeDirectory(path, access = 'private') {
       try {
-        await fs.mkdir(path, { mode: 0o700 });
+        await fs.mkdir(path, { mode: access === 'public' ? 0o777 : 0o700 });
       } catch (error) {
         if (!isErrno(error, 'EEXIST')) throw error;
       }

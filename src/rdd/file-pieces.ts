@@ -1,6 +1,7 @@
 // A file as an input that must not change: looked at once, with its identity and a hash per piece, and read piece by piece against them.
 import { createHash } from 'node:crypto';
-import { CorruptionError, toError } from '../core/errors.ts';
+import { CorruptionError } from '../core/errors.ts';
+import { isErrno } from '../env/errno.ts';
 import type { FileHandle, FileInfo, FileSystem } from '../env/file-system.ts';
 
 const HASH_HEX_DIGITS = 32;
@@ -63,7 +64,7 @@ export async function planFile(files: FileSystem, path: string, name: string): P
       for (let from = 0; from < before.size; from += PIECE_BYTES) hashes.push(hashOf(await handle.read(from, Math.min(PIECE_BYTES, before.size - from))));
     });
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
   const after = await files.stat(path);
@@ -73,12 +74,6 @@ export async function planFile(files: FileSystem, path: string, name: string): P
 /** Whether two looks at a path saw the same file, unchanged in between. */
 export function isSameFile(before: FileInfo, after: FileInfo | undefined): boolean {
   return after !== undefined && before.inode === after.inode && before.size === after.size && before.modifiedMs === after.modifiedMs;
-}
-
-/** Whether a file was not there. */
-export function isMissing(thrown: unknown): boolean {
-  const error: object = toError(thrown);
-  return 'code' in error && error.code === 'ENOENT';
 }
 
 /**

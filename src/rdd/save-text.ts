@@ -45,7 +45,7 @@ function writeLines(handle: FileHandle, produce: Producer<unknown>): void {
 async function writeWhole(files: FileSystem, path: string, write: (handle: FileHandle) => void): Promise<void> {
   const temporary = `${path}.tmp`;
   await files.remove(temporary);
-  const handle = await files.open(temporary, 'create');
+  const handle = await files.open(temporary, 'create-public');
   try {
     write(handle);
     await handle.sync();
@@ -63,7 +63,7 @@ async function makeOwnDirectory(files: FileSystem, directory: string, overwrite:
       `Cannot save to "${directory}" as it must not be there yet: it is a ${found.kind}. Choose another name, or pass { overwrite: true } to replace the files of an earlier run`,
     );
   }
-  await files.makeDirectory(directory);
+  await files.makeDirectory(directory, 'public');
   await files.remove(`${directory}/${SUCCESS}`);
 }
 

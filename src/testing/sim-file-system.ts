@@ -16,7 +16,7 @@ export function createSimFileSystem(disk: SimDisk, process: SimProcess, options:
   return {
     open: (path, mode) =>
       step(`open-${mode}`, path, () => {
-        if (mode === 'create') disk.create(path);
+        if (mode !== 'read') disk.create(path);
         const file = disk.open(path);
         return {
           write: (pieces, position) =>

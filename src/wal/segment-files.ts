@@ -1,4 +1,5 @@
 // The files of the log: their names, and how one comes into being and goes. A segment appears under its name complete and synced, or not at all.
+import { isErrno } from '../env/errno.ts';
 import type { FileHandle, FileSystem } from '../env/file-system.ts';
 import { LockedError } from '../core/errors.ts';
 import { writeFully } from './write-fully.ts';
@@ -47,7 +48,7 @@ export async function createSegment(
   try {
     await files.link(temporary, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!isErrno(error, 'EEXIST')) throw error;
     throw new LockedError('STREAM_FENCED', `Cannot create the log segment "${path}" as the name must be free: another driver made it`, { cause: error });
   }
   const directory = path.slice(0, path.lastIndexOf('/'));

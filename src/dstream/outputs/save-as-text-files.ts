@@ -37,7 +37,7 @@ export function addSaveAsTextFiles<T>(
     async f(rdd, batchTime) {
       const directory = textDirectory(output, batchTime);
       const scope = RDD.scopeOf(rdd);
-      await makeDirectoryDurably(scope.files, dirname(directory), 'the parent of a directory of text files');
+      await makeDirectoryDurably(scope.files, dirname(directory), { purpose: 'the parent of a directory of text files', access: 'public' });
       await saveText(RDD.nodeOf(rdd), directory, { scope, overwrite: true });
     },
   });

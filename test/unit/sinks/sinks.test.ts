@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { toBatchTime } from '../../../src/core/time.ts';
-import { levelSink, type LedgerRow, type Sink, type SinkSession } from '../../../src/index.ts';
+import { fileSink, levelSink, type LedgerRow, type Sink, type SinkSession } from '../../../src/index.ts';
+import { createFileSink } from '../../../src/sinks/file-sink.ts';
 import { judgeCommit } from '../../../src/sinks/judge-commit.ts';
-import { createSimSink, SimProcess, SimTable } from '../../../src/testing/index.ts';
+import { createSimFileSystem, createSimSink, SimDisk, SimProcess, SimTable } from '../../../src/testing/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-sink-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -54,8 +55,16 @@ describe('judgeCommit()', () => {
   );
 });
 
+/** A file sink in the simulated world; every one opened is another process over the same disk. */
+function simulatedFiles(): () => Sink<Row> {
+  const disk = new SimDisk();
+  return () => createFileSink<Row>(createSimFileSystem(disk, new SimProcess()), { directory: '/out', format: 'ndjson' });
+}
+
 const SINKS: readonly (readonly [string, (name: string) => () => Sink<Row>])[] = [
   ['level', (name) => () => levelSink({ directory: join(root, name), key: ([word]: Row) => word, value: ([, count]) => count })],
+  ['file', (name) => () => fileSink<Row>({ directory: join(root, name), format: 'ndjson' })],
+  ['simulated file', simulatedFiles],
   [
     'simulated',
     () => {
