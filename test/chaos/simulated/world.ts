@@ -1,19 +1,17 @@
 // A small fixed run in a simulated world: a source, a program with state and two sinks, and lives of that program that can be ended at any step.
 import { milliseconds, StreamingContext } from '../../../src/index.ts';
 import {
-  createSimCheckpointStore,
-  createSimEnv,
   createSimSink,
   ManualClock,
   ScriptedSource,
   SeededRandom,
-  settle,
   SimCheckpointImage,
   SimDisk,
-  SimProcess,
+  type SimProcess,
   SimTable,
   type SimProcessOptions,
 } from '../../../src/testing/index.ts';
+import { liveIn, type Life, type LifeWorld } from './life.ts';
 
 const WORDS = 'to be or not to be that is the question whether tis nobler in the mind to suffer the slings'.split(' ');
 
@@ -21,14 +19,10 @@ const WORDS = 'to be or not to be that is the question whether tis nobler in the
 export const RECORDS: readonly (readonly [string, number])[] = WORDS.map((word, index) => [word, index]);
 
 /** Everything that survives a process. */
-export interface World {
-  readonly disk: SimDisk;
-  readonly image: SimCheckpointImage;
+export interface World extends LifeWorld {
   readonly copies: SimTable<unknown>;
   readonly counts: SimTable<unknown>;
   readonly source: ScriptedSource<readonly [string, number]>;
-  readonly clock: ManualClock;
-  readonly random: SeededRandom;
   /** Batches that foreachRDD saw, in order. */
   readonly seen: number[];
 }
@@ -67,55 +61,9 @@ function createProgram(world: World, process: SimProcess): StreamingContext {
   return context;
 }
 
-/** How a life ended. */
-export type LifeEnd = { readonly kind: 'stopped' } | { readonly kind: 'died' } | { readonly kind: 'failed'; readonly error: Error };
-
-interface Life {
-  readonly world: World;
-  readonly process: SimProcess;
-}
-
-/** Lets a promise go on in virtual time until it settles or the process is dead. */
-async function drive<T>({ world, process }: Life, promise: Promise<T>, isEnough: () => boolean = () => false): Promise<T | undefined> {
-  let isSettled = false;
-  const done = promise.finally(() => {
-    isSettled = true;
-  });
-  done.catch(() => undefined);
-  for (let turn = 0; turn < 10_000; turn++) {
-    await settle();
-    if (isSettled) return done;
-    if (!process.isAlive || isEnough()) return undefined;
-    const next = world.clock.nextTimerMs;
-    if (next !== undefined) world.clock.advance(next);
-  }
-  throw new Error('the simulated program does not come to an end');
-}
-
 /** Runs the program until its source is done and it has stopped, or it dies, or it fails. */
-export async function live(world: World, options: SimProcessOptions = {}): Promise<{ readonly process: SimProcess; readonly end: LifeEnd }> {
-  const process = new SimProcess(options);
-  const life = { world, process };
-  const env = createSimEnv({ disk: world.disk, process, clock: world.clock, random: world.random });
-  const checkpointStore = () => createSimCheckpointStore(world.image, process);
-  try {
-    const context = await drive(
-      life,
-      StreamingContext.getOrCreate('/store', () => createProgram(world, process), { env, checkpointStore }),
-    );
-    if (context === undefined) return { process, end: { kind: 'died' } };
-    const termination = context.awaitTermination();
-    termination.catch(() => undefined);
-    await drive(life, context.start());
-    await drive(life, termination, () => world.source.isDone);
-    if (process.isAlive) await drive(life, context.stop());
-    return { process, end: process.isAlive ? { kind: 'stopped' } : { kind: 'died' } };
-  } catch (error) {
-    if (!process.isAlive) return { process, end: { kind: 'died' } };
-    const failed = error instanceof Error ? error : new Error(String(error));
-    process.kill();
-    return { process, end: { kind: 'failed', error: failed } };
-  }
+export function live(world: World, options: SimProcessOptions = {}): Promise<Life> {
+  return liveIn(world, { create: (process) => createProgram(world, process), isDone: () => world.source.isDone }, options);
 }
 
 /** What is wrong in the sinks: records lost or doubled, counts that are not the true ones. Shares no code with the engine. */
