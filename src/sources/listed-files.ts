@@ -6,6 +6,9 @@ import type { DirectoryEntry } from '../env/file-system.ts';
 /** How long after a change a directory is listed at each look: more than the coarsest clock of a file system, 2 s on FAT. */
 const RELIST_MS = 3000;
 
+/** A directory is not listed again before this many times what the last listing took: at most a tenth of the time goes into listing. */
+const LISTING_SHARE = 10;
+
 /** Which names count. */
 export interface NameRules {
   /** Whether directories below are looked into. */
@@ -21,9 +24,16 @@ interface Listing {
   /** When this time of change was noticed first, and when the directory was listed, both monotonic. */
   readonly noticedMs: number;
   readonly listedMs: number;
+  /** How long the listing took. */
+  readonly costMs: number;
   /** Paths below the base. */
   readonly files: readonly string[];
   readonly directories: readonly string[];
+}
+
+/** Whether a directory must be listed again: its time of change moved, or moved so lately that it might hide another change; and the last listing is long enough ago. */
+function isListingDue({ listedMs, noticedMs, costMs }: Listing, isSame: boolean, nowMs: number): boolean {
+  return !(isSame && listedMs - noticedMs >= RELIST_MS) && nowMs - listedMs >= LISTING_SHARE * costMs;
 }
 
 /** Whether a name is neither hidden nor that of a file that is still being written, by the habits of the field. */
@@ -72,9 +82,9 @@ export class ListedFiles {
     const nowMs = clock.monotonic();
     const modifiedMs = info?.modifiedMs ?? 0;
     const isSame = known?.modifiedMs === modifiedMs;
-    if (isSame && known.listedMs - known.noticedMs >= RELIST_MS) return known;
+    if (known !== undefined && !isListingDue(known, isSame, nowMs)) return known;
     const entries = await files.entries(full);
-    return { modifiedMs, noticedMs: isSame ? known.noticedMs : nowMs, listedMs: nowMs, ...this.#sort(path, entries) };
+    return { modifiedMs, noticedMs: isSame ? known.noticedMs : nowMs, listedMs: nowMs, costMs: clock.monotonic() - nowMs, ...this.#sort(path, entries) };
   }
 
   #sort(path: string, entries: readonly DirectoryEntry[]): Pick<Listing, 'files' | 'directories'> {

@@ -281,4 +281,28 @@ describe('ListedFiles', () => {
     disk.create('/in/a');
     expect(await listed.look(counted)).toEqual(['a']);
   });
+  it('spends at most a tenth of the time on listing', async () => {
+    const disk = new SimDisk();
+    const clock = new ManualClock(0);
+    disk.makeDirectory('/in');
+    const env = createSimEnv({ disk, process: new SimProcess(), clock, random: new SeededRandom(1) });
+    const slow = {
+      ...env,
+      files: {
+        ...env.files,
+        entries: async (path: string) => {
+          const entries = await env.files.entries(path);
+          clock.advance(200);
+          return entries;
+        },
+      },
+    };
+    const listed = new ListedFiles('/in', filePattern({ pattern: '', match: undefined, nested: false }));
+    expect(await listed.look(slow)).toEqual([]);
+    disk.create('/in/a');
+    clock.advance(1799);
+    expect(await listed.look(slow)).toBeUndefined();
+    clock.advance(1);
+    expect(await listed.look(slow)).toEqual(['a']);
+  });
 });
