@@ -20,6 +20,8 @@ const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** What a driver is made of. */
 export interface DriverOptions {
   readonly env: Env;
+  /** The same, with the files of the store. */
+  readonly storeEnv: Env;
   readonly directory: string;
   readonly settings: ResolvedContextOptions;
   readonly graph: Graph;
@@ -145,9 +147,9 @@ export class Driver {
   }
 
   #recover(): Promise<Recovered> {
-    const { env, directory, settings, graph, store, isStoreOpen, fail } = this.#options;
+    const { storeEnv, directory, settings, graph, store, isStoreOpen, fail } = this.#options;
     return recover({
-      env,
+      env: storeEnv,
       directory,
       app: settings.applicationId,
       codeVersion: settings.version,

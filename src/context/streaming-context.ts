@@ -1,16 +1,19 @@
 // StreamingContext: a streaming program, its graph and its life cycle.
 import { resolve } from 'node:path';
+import { present } from '../core/assert.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
 import { Graph } from '../dstream/graph.ts';
 import type { Env, Logger } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
+import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { isInsideBatch } from '../rdd/inside-batch.ts';
@@ -19,6 +22,7 @@ import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { readStore } from '../recovery/read-store.ts';
 import { requireSameGraph } from '../recovery/recover.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
+import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
 import { lockDirectory, noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
@@ -66,6 +70,9 @@ export interface StopOptions {
 /** The store directory a context belongs to, locked and read. */
 interface Attachment {
   readonly env: Env;
+  /** The same, with the files of the store: those of `env`, or files in memory. */
+  readonly storeEnv: Env;
+  readonly isDurable: boolean;
   readonly directory: string;
   readonly lock: FileLock;
   readonly store: CheckpointStore;
@@ -108,7 +115,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
 
   /**
-   * Makes a context that has no store directory yet: `getOrCreate` gives it one, and only then it can start.
+   * Makes a context that has no store directory yet: `getOrCreate` gives it one. Started without, it keeps its log in memory, and nothing of it outlives the process: for tests and
+   * queues. Operators with state and transactional sinks need a directory.
    *
    * @throws {UsageError} If an option is missing, unknown or out of range.
    */
@@ -170,7 +178,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    * Starts the program: recovers what a crash left, then receives and runs batches. Resolves when everything that had to run again has, and the receivers are started.
    * A start that fails leaves the context failed and its directory free.
    *
-   * @throws {UsageError} If the context was started or stopped before, has no output or no directory, or its graph is not the one the store belongs to.
+   * @throws {UsageError} If the context was started or stopped before, has no output, has no directory where it needs one, or its graph is not the one the store belongs to.
    * @throws {LockedError} If a newer driver has taken over.
    * @throws {CorruptionError} If store or sinks contradict each other.
    * @throws {StorageError} If the storage failed.
@@ -184,15 +192,15 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
 
   async #start(): Promise<void> {
     try {
-      const attachment = this.#requireReady();
-      const { env, directory, store, isStoreOpen } = attachment;
+      const { env, storeEnv, isDurable, directory, store, isStoreOpen } = await this.#requireReady();
       await withDirectoryErrors(directory, async () => {
-        await noteOwner(env, directory);
+        await noteOwner(storeEnv, directory);
         const listeners = this.#listeners;
         this.#driver = new Driver({
           env,
+          storeEnv,
           directory,
-          settings: this.#settings,
+          settings: isDurable ? this.#settings : volatileSettings(this.#settings),
           graph: this.graph,
           store,
           isStoreOpen,
@@ -278,21 +286,24 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     await this.stop();
   }
 
-  async #attach(env: Env, directory: string, createStore: (directory: string) => CheckpointStore): Promise<void> {
+  /** Takes a directory; without `createStore` one in memory. */
+  async #attach(env: Env, directory: string, createStore?: (directory: string) => CheckpointStore): Promise<void> {
+    const isDurable = createStore !== undefined;
     if (this.#attachment !== undefined)
       throw new UsageError(
         'STREAM_ILLEGAL_STATE',
         `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
+    const storeEnv = isDurable ? env : { ...env, files: createMemoryFileSystem() };
     await withDirectoryErrors(directory, async () => {
-      await makeDirectoryDurably(env.files, directory, { purpose: 'a store directory', access: 'private' });
-      const lock = await lockDirectory(env, directory);
-      const store = createStore(checkpointDirectory(directory));
+      await makeDirectoryDurably(storeEnv.files, directory, { purpose: 'a store directory', access: 'private' });
+      const lock = await lockDirectory(storeEnv, directory);
+      const store = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
       try {
-        const reading = await readStore(env, { directory, app: this.#settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
+        const reading = await readStore(storeEnv, { directory, app: this.#settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
         const isStoreOpen = reading.kind === 'store';
         const refusal = isStoreOpen ? this.#compare(reading.graph, directory) : undefined;
-        this.#attachment = { env, directory, lock, store, isStoreOpen, refusal };
+        this.#attachment = { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, refusal };
       } catch (error) {
         await store.close();
         await lock.release();
@@ -310,18 +321,19 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     }
   }
 
-  #requireReady(): Attachment {
+  async #requireReady(): Promise<Attachment> {
     if (this.graph.outputs.length === 0)
       throw new UsageError(
         'STREAM_INVALID_GRAPH',
         'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run',
       );
-    const attachment = this.#attachment;
-    if (attachment === undefined)
-      throw new UsageError(
-        'STREAM_DIRECTORY',
-        'Cannot start the context as it must have a store directory: it was made by new alone; open it with StreamingContext.getOrCreate(directory, create)',
-      );
+    if (this.#attachment === undefined) {
+      refuseWithoutDirectory(this.graph);
+      const env = createNodeEnv();
+      RddContext.attach(this.rddContext, env);
+      await this.#attach(env, '/memory');
+    }
+    const attachment = present(this.#attachment, 'the context is attached');
     if (attachment.refusal !== undefined) throw attachment.refusal;
     return attachment;
   }

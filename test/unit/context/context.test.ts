@@ -82,14 +82,24 @@ describe('the life cycle', () => {
     expect(() => context.socketTextStream('h', 1)).toThrow(error('STREAM_ILLEGAL_STATE', 'it was stopped'));
     expect(bench.counts()).toEqual({ a: 1, b: 1 });
   });
-  it('needs an output and a directory', async () => {
+  it('needs an output, and a directory for state and commits', async () => {
     const bench = new Bench();
     const idle = await bench.open(() => bench.context());
     await expect(idle.start()).rejects.toEqual(error('STREAM_INVALID_GRAPH', 'must have an output'));
     expect(idle.state).toBe('failed');
-    const homeless = bench.context();
-    homeless.receiverStream(bench.source.receiver(bench.process)).print();
-    await expect(homeless.start()).rejects.toEqual(error('STREAM_DIRECTORY', 'getOrCreate(directory, create)'));
+    const state = bench.context();
+    state
+      .receiverStream(bench.source.receiver(bench.process))
+      .map((word) => [word, 1])
+      .updateStateByKey(sum, { uid: 'counts' })
+      .print();
+    await expect(state.start()).rejects.toEqual(error('STREAM_DIRECTORY', '"counts" must have a store directory for its state'));
+    const commits = bench.context();
+    commits
+      .receiverStream(bench.source.receiver(bench.process))
+      .map((word): Pair => [word, 1])
+      .saveTo(bench.sink(), { uid: 'totals' });
+    await expect(commits.start()).rejects.toEqual(error('STREAM_DIRECTORY', '"totals" must have a store directory for its commits'));
   });
   it('frees the directory when it is stopped before it was started, or its start failed', async () => {
     const bench = new Bench('a');

@@ -1,5 +1,4 @@
 // Goal: files appear whole, once, and as the manifest says, whatever fails while they are written. Method: the simulated disk, with a death, a power cut or an error at each step.
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -174,6 +173,16 @@ describe('a file sink', () => {
   });
 });
 
+/** An independent reader of RFC 4180, written from its grammar. */
+function parseCsv(text: string): readonly (readonly string[])[] {
+  const rows: string[][] = [[]];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\n]*))(,|\n)/g)) {
+    rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain ?? '');
+    if (end === '\n') rows.push([]);
+  }
+  return rows;
+}
+
 describe('formats', () => {
   const text = <T>(format: FileSinkOptions<T>['format'], rows: readonly T[]): string => {
     const directory = mkdtempSync(join(root, 'f'));
@@ -200,9 +209,7 @@ describe('formats', () => {
     ];
     const csv = text(csvFormat({ columns: ['word', 'count', 'on'] }), rows);
     expect(csv).toBe('word,count,on\nplain,1,true\n"with ""quotes"", commas\nand lines",2,\né,,false\n');
-    const python = 'import csv, json, sys; print(json.dumps(list(csv.DictReader(sys.stdin))))';
-    const read = JSON.parse(execFileSync('python3', ['-c', python], { input: csv, encoding: 'utf8' })) as unknown[];
-    expect(read[1]).toEqual({ word: 'with "quotes", commas\nand lines', count: '2', on: '' });
+    expect(parseCsv(csv)[2]).toEqual(['with "quotes", commas\nand lines', '2', '']);
     expect(text(csvFormat({ columns: ['count', 'word'], header: false, delimiter: ';' }), rows.slice(0, 1))).toBe('1;plain\n');
   });
   it.each([{ columns: [] }, { columns: 'a' }, { columns: ['a'], delimiter: '"' }, { columns: ['a'], quote: "'" }])('CSV refuses %j', (options) =>

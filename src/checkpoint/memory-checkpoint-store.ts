@@ -1,0 +1,24 @@
+// Checkpoints in the memory of the process: for a context that has no directory.
+import { StorageError } from '../core/errors.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+
+/** Makes a store that goes with the process. */
+export function createMemoryCheckpointStore(): CheckpointStore {
+  const values = new Map<string, Uint8Array>();
+  return {
+    async open(mode) {
+      if (mode === 'existing')
+        throw new StorageError('STREAM_CHECKPOINT_STORE', 'Cannot open a checkpoint store in memory as it must exist: it goes with its process');
+      values.clear();
+    },
+    read: (keys) => Promise.resolve(keys.map((key) => values.get(key))),
+    keys: (prefix) => Promise.resolve([...values.keys()].filter((key) => key.startsWith(prefix)).sort()),
+    async write(changes) {
+      for (const change of changes) {
+        if (change.kind === 'put') values.set(change.key, Buffer.from(change.value));
+        else values.delete(change.key);
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
