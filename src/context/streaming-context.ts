@@ -16,7 +16,7 @@ import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
-import { isInsideBatch } from '../rdd/inside-batch.ts';
+import { isInsideBatch, refuseInsideBatch } from '../rdd/inside-batch.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { readStore } from '../recovery/read-store.ts';
@@ -382,16 +382,11 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     const next = LIFE_CYCLE[this.#state][event];
     if (next === 'ignored') return false;
     if (next === 'illegal')
-      throw new UsageError('STREAM_ILLEGAL_STATE', `Cannot ${action} the context as it must be ${event === 'start' ? 'new' : 'running'}: it is ${this.#state}`);
+      throw new UsageError(
+        'STREAM_ILLEGAL_STATE',
+        `Cannot ${action} the context as it must be ${event === 'start' ? 'new' : 'running'}: it is ${this.#state}. ${event === 'start' ? 'A context starts once: open a new one with getOrCreate' : 'Wait for start() first'}`,
+      );
     this.#state = next;
     return true;
   }
-}
-
-function refuseInsideBatch(method: string): void {
-  if (!isInsideBatch()) return;
-  throw new UsageError(
-    'STREAM_ILLEGAL_STATE',
-    `Cannot call ${method} in a user function of a batch as the batch must end before the context can: it would wait for itself. Call it in the main program, and stop() here`,
-  );
 }

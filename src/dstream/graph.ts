@@ -152,7 +152,7 @@ export class Graph {
     if (this.#closed !== undefined) {
       throw new UsageError(
         'STREAM_ILLEGAL_STATE',
-        `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}`,
+        `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}. Add it in create()`,
       );
     }
     const { kind, parents, isStateful, partitions, codec } = draft;

@@ -42,8 +42,10 @@ function writeLines(handle: FileHandle, produce: Producer<unknown>): void {
 }
 
 /** Writes a file so that it appears whole and is durable once its directory is synced. */
-async function writeWhole(files: FileSystem, path: string, write: (handle: FileHandle) => void): Promise<void> {
-  const temporary = `${path}.tmp`;
+async function writeWhole(files: FileSystem, place: { readonly directory: string; readonly name: string }, write: (handle: FileHandle) => void): Promise<void> {
+  const { directory, name } = place;
+  // Hidden, so that nobody takes it for a part.
+  const temporary = `${directory}/.${name}.tmp`;
   await files.remove(temporary);
   const handle = await files.open(temporary, 'create-public');
   try {
@@ -52,7 +54,7 @@ async function writeWhole(files: FileSystem, path: string, write: (handle: FileH
   } finally {
     await handle.close();
   }
-  await files.rename(temporary, path);
+  await files.rename(temporary, `${directory}/${name}`);
 }
 
 async function makeOwnDirectory(files: FileSystem, directory: string, overwrite: boolean): Promise<void> {
@@ -73,14 +75,14 @@ export async function saveText(node: RddNode<unknown>, directory: string, use: {
   const { files, tasks } = scope;
   await makeOwnDirectory(files, directory, overwrite);
   for (let partition = 0; partition < node.partitionCount; partition++) {
-    const path = `${directory}/part-${String(partition).padStart(PART_DIGITS, '0')}`;
+    const name = `part-${String(partition).padStart(PART_DIGITS, '0')}`;
     await tasks.run(`partition ${partition} of ${scope.name}`, async () => {
       const produce = await node.prepare(partition);
-      await writeWhole(files, path, (handle) => writeLines(handle, produce));
+      await writeWhole(files, { directory, name }, (handle) => writeLines(handle, produce));
     });
   }
   await files.syncDirectory(directory);
-  await writeWhole(files, `${directory}/${SUCCESS}`, () => undefined);
+  await writeWhole(files, { directory, name: SUCCESS }, () => undefined);
   await files.syncDirectory(directory);
   await files.syncDirectory(parentOf(directory));
 }

@@ -202,6 +202,19 @@ describe('stop() from inside a batch', () => {
     await context.awaitTermination();
     expect(context.rddContext.isStopped).toBe(true);
   });
+  it('a listener may call it, and await it', async () => {
+    const desk = new Desk();
+    let isStopped = false;
+    const context: StreamingContext = await desk.queue([], () => undefined);
+    context.addListener({
+      onBatchCompleted: () =>
+        void context.stop().then(() => {
+          isStopped = true;
+        }),
+    });
+    await desk.pass(300);
+    expect([isStopped, context.state]).toEqual([true, 'stopped']);
+  });
   it('and awaitTermination there is an error that says where to call it', async () => {
     const desk = new Desk();
     const context: StreamingContext = await desk.queue([[1]], () => context.awaitTermination());

@@ -207,6 +207,15 @@ describe('saveAsTextFile()', () => {
     expect(readFileSync(join(path, 'part-00001'), 'utf8')).toBe('{"b":1}\nc\n');
     expect(await (await context.textFile(path)).collect()).toEqual(['a', '{"b":1}', 'c']);
   });
+  it('has no _SUCCESS while it replaces files', async () => {
+    const path = join(directory(), 'again');
+    await context.parallelize(['a']).saveAsTextFile(path);
+    const failing = new RddContext({ taskAttemptsMax: 1 }).parallelize(['b']).map((): string => {
+      throw new Error('half way');
+    });
+    await expect(failing.saveAsTextFile(path, { overwrite: true })).rejects.toEqual(code('STREAM_TASK', 'half way'));
+    expect(readdirSync(path).filter((name) => !name.startsWith('.'))).toEqual(['part-00000']);
+  });
   it('refuses a directory that is there, unless it may overwrite', async () => {
     const path = directory();
     await expect(context.parallelize(['a']).saveAsTextFile(path)).rejects.toEqual(code('STREAM_OUTPUT_EXISTS', 'it is a directory'));
