@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from '../../../src/core/bytes.ts';
 import { detach } from '../../../src/core/detach.ts';
 import { stateDigest, rowsFingerprint } from '../../../src/core/digest.ts';
 import { exitCodeOf } from '../../../src/core/errors.ts';
+import { optionalPackage } from '../../../src/env/optional-package.ts';
 import { encodeJson, jsonCodec } from '../../../src/core/json-codec.ts';
 import { KEY_SLOTS, keySlot, keyText, partitionOfSlot } from '../../../src/core/key-slot.ts';
 import { refuseUnknownOptions, textOption, wholeOption } from '../../../src/core/options.ts';
@@ -147,4 +148,21 @@ describe('exitCodeOf()', () => {
     [new Error('any'), 1],
     ['thrown text', 1],
   ])('%s ends with %i', (error, code) => expect(exitCodeOf(error)).toBe(code));
+});
+
+describe('optionalPackage()', () => {
+  it('says how to install what is missing', () => {
+    for (const [name, command] of [
+      ['millrace-has-no-such-package/sync', 'npm install millrace-has-no-such-package'],
+      ['@millrace/no-such-package/sync', 'npm install @millrace/no-such-package'],
+    ] as const) {
+      expect(() => optionalPackage(name, 'a test')).toThrow(
+        expect.objectContaining({
+          code: 'STREAM_OPTION',
+          exitCode: 64,
+          message: expect.stringContaining(`Cannot use a test as the package ${command.slice(12)} must be installed: run "${command}"`),
+        }) as Error,
+      );
+    }
+  });
 });
