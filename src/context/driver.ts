@@ -1,11 +1,11 @@
 // A running program: what start() puts together, and the one place that says in which order it is taken apart.
 import { publish } from '../core/diagnostics.ts';
-import { AbortError, toError } from '../core/errors.ts';
+import { AbortError, toError, UsageError } from '../core/errors.ts';
 import type { CompletedBatch, ListenerBus } from '../core/listener.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
-import { createTaskRunner, DEFAULT_ATTEMPTS } from '../executor/task-runner.ts';
+import { createTaskRunner, DEFAULT_ATTEMPTS, isInsideTask } from '../executor/task-runner.ts';
 import { recover, type Recovered } from '../recovery/recover.ts';
 import { Checkpointer } from '../scheduler/checkpointer.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -43,6 +43,20 @@ export class Driver {
 
   constructor(options: DriverOptions) {
     this.#options = options;
+  }
+
+  /** Whether the caller is a user function of a batch that waits for it. */
+  get isInsideBatch(): boolean {
+    return isInsideTask(this.#tasks.signal);
+  }
+
+  /** Refuses a call that would wait for the batch it is made in. */
+  refuseInsideBatch(method: string): void {
+    if (!this.isInsideBatch) return;
+    throw new UsageError(
+      'STREAM_ILLEGAL_STATE',
+      `Cannot call ${method} in a user function of a batch as the batch must end before the context can: it would wait for itself. Call it in the main program, and stop() here`,
+    );
   }
 
   /** Recovers the store, runs again what must, and starts the receivers and the batches. */

@@ -16,7 +16,6 @@ import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
-import { isInsideBatch, refuseInsideBatch } from '../rdd/inside-batch.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { readStore } from '../recovery/read-store.ts';
@@ -232,7 +231,6 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     refuseUnknownOptions('stop', options, ['graceful', 'rddContext']);
     const isGraceful = options.graceful ?? true;
-    const stopsRdds = options.rddContext ?? true;
     if (!isGraceful) this.#driver?.abortTasks();
     // A start under way comes to its end first, whichever it is; its caller hears of a failure.
     if (this.#state === 'starting') await this.#starting?.catch(() => undefined);
@@ -240,14 +238,13 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
       this.graph.close('stopped');
       this.#stopping = this.#stop(isGraceful);
     }
-    if (isInsideBatch()) {
-      // The batch that calls waits for this promise, and the stop for the batch: awaitTermination tells how it ends.
-      const stopRdds = async (): Promise<void> => {
-        if (stopsRdds) await this.rddContext.stop();
-      };
-      this.#stopping?.then(stopRdds, stopRdds).catch(() => undefined);
-      return;
-    }
+    const ended = this.#ended(options.rddContext ?? true);
+    // A batch that calls waits for this promise, and the stop for the batch: awaitTermination tells how it ends.
+    if (this.#driver?.isInsideBatch === true) ended.catch(() => undefined);
+    else await ended;
+  }
+
+  async #ended(stopsRdds: boolean): Promise<void> {
     try {
       await this.#stopping;
     } finally {
@@ -262,7 +259,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    * @throws {UsageError} If a user function of a batch calls it, which would wait for itself.
    */
   async awaitTermination(): Promise<void> {
-    refuseInsideBatch('awaitTermination');
+    this.#driver?.refuseInsideBatch('awaitTermination');
     return this.#termination.promise;
   }
 
@@ -273,7 +270,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    * @throws {Error} What stopped it, if that was a failure.
    */
   async awaitTerminationOrTimeout(timeout: Duration): Promise<boolean> {
-    refuseInsideBatch('awaitTerminationOrTimeout');
+    this.#driver?.refuseInsideBatch('awaitTerminationOrTimeout');
     const clock = this.#attachment?.env.clock ?? createNodeEnv().clock;
     const waited = new AbortController();
     const stopped = this.#termination.promise.then(() => true).finally(() => waited.abort());

@@ -1,5 +1,6 @@
 // Checks of options: an unknown name is an error, and so is a value outside its range. Each error says what was expected and what was found.
 import { UsageError } from './errors.ts';
+import { KEY_SLOTS } from './key-slot.ts';
 
 function show(value: unknown): string {
   return typeof value === 'string'
@@ -37,6 +38,11 @@ export function wholeOption(
     throw optionError(owner, name, { expected: `a whole number from ${min} to ${max}`, found: value });
   }
   return value;
+}
+
+/** How many partitions an operator makes, or the default. */
+export function partitionsOption<D extends number | undefined>(kind: string, value: number | undefined, fallback: D): number | D {
+  return value === undefined ? fallback : wholeOption(kind, 'numPartitions', { value, fallback: value, min: 1, max: KEY_SLOTS });
 }
 
 /** A non-empty string without control characters. */

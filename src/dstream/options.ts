@@ -1,6 +1,5 @@
 // Options of operators and outputs, checked in one place.
-import { KEY_SLOTS } from '../core/key-slot.ts';
-import { refuseUnknownOptions, wholeOption } from '../core/options.ts';
+import { partitionsOption, refuseUnknownOptions } from '../core/options.ts';
 import type { Graph } from './graph.ts';
 
 /** Options of an operator, a source or an output. */
@@ -57,11 +56,6 @@ export interface TransformOptions extends OperatorOptions {
 export function resolveOperatorOptions(kind: string, options: OperatorOptions): { readonly uid: string | undefined } {
   refuseUnknownOptions(kind, options, ['uid']);
   return { uid: options.uid };
-}
-
-/** A partition count, or the default. */
-export function partitionsOption<D extends number | undefined>(kind: string, value: number | undefined, fallback: D): number | D {
-  return value === undefined ? fallback : wholeOption(kind, 'numPartitions', { value, fallback: value, min: 1, max: KEY_SLOTS });
 }
 
 /** Checks the options of an operator that shuffles. `also` names further options it knows. */

@@ -39,7 +39,7 @@ export interface BlockAdded {
 
 /** A file as it was when it was planned. */
 export interface InputFile {
-  /** Its path below the directory of its stream. */
+  /** Its path below the directory of its stream; the whole path for a dataset without a stream. */
   readonly name: string;
   /** In bytes. */
   readonly size: number;

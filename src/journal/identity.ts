@@ -4,6 +4,7 @@ import { CorruptionError } from '../core/errors.ts';
 import { toHex, type Incarnation, type StoreId } from '../core/ids.ts';
 import { count, object, ShapeError, string, type Shape } from '../core/shape.ts';
 import type { Env } from '../env/env.ts';
+import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
 
 /** The format version of a store directory; the only one this version reads. */
@@ -79,14 +80,8 @@ export async function readIdentity(env: Env, directory: string, isSynced: boolea
 export async function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
   const path = identityPath(directory);
   const temporary = `${path}.tmp`;
-  await env.files.remove(temporary);
-  const handle = await env.files.open(temporary, 'create');
-  try {
-    writeFully(handle, [Buffer.from(`${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`)], 0);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  const text = `${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`;
+  await createSynced(env.files, { path: temporary, mode: 'create' }, (handle) => writeFully(handle, [Buffer.from(text)], 0));
   await env.files.rename(temporary, path);
   await env.files.syncDirectory(directory);
 }

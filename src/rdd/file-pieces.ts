@@ -3,34 +3,22 @@ import { createHash } from 'node:crypto';
 import { CorruptionError } from '../core/errors.ts';
 import { isErrno } from '../env/errno.ts';
 import type { FileHandle, FileInfo, FileSystem } from '../env/file-system.ts';
+import type { InputFile } from '../journal/events.ts';
 
 const HASH_HEX_DIGITS = 32;
 
 /** How many bytes a piece has: what one partition of a large file reads at a time. */
 export const PIECE_BYTES: number = 16 * 1024 * 1024;
 
-/** What a file was when it was planned. */
-export interface PlannedFile {
-  /** Its path below the directory it was found in, or its whole path. */
-  readonly name: string;
-  /** In bytes. */
-  readonly size: number;
-  /** The number by which the file system knows it. */
-  readonly inode: string;
-  readonly pieceBytes: number;
-  /** The first 16 bytes of SHA-256 over each piece, as hex digits. */
-  readonly hashes: readonly string[];
-}
-
 /** A piece of a planned file. */
 export interface FilePiece {
-  readonly file: PlannedFile;
+  readonly file: InputFile;
   /** From 0. */
   readonly piece: number;
 }
 
 /** A file that was planned is not there any more, or is another. */
-function changedError(path: string, expected: PlannedFile, found: string): CorruptionError {
+function changedError(path: string, expected: InputFile, found: string): CorruptionError {
   return new CorruptionError(
     'STREAM_SOURCE_FILE_CHANGED',
     `Cannot read "${path}" as a file must stay as it was when its batch was planned, ${expected.size} bytes with inode ${expected.inode}: ${found}. Put the file back as it was`,
@@ -55,7 +43,7 @@ async function withFile<R>(files: FileSystem, path: string, work: (handle: FileH
  *
  * @returns Undefined if the file went or changed while it was looked at.
  */
-export async function planFile(files: FileSystem, path: string, name: string): Promise<PlannedFile | undefined> {
+export async function planFile(files: FileSystem, path: string, name: string): Promise<InputFile | undefined> {
   const before = await files.stat(path);
   if (before?.kind !== 'file') return undefined;
   const hashes: string[] = [];
@@ -93,7 +81,7 @@ export async function readPiece(files: FileSystem, path: string, place: FilePiec
 }
 
 /** Reads all of a planned file. */
-export async function readWhole(files: FileSystem, path: string, file: PlannedFile): Promise<Uint8Array> {
+export async function readWhole(files: FileSystem, path: string, file: InputFile): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for (let piece = 0; piece < file.hashes.length; piece++) pieces.push(await readPiece(files, path, { file, piece }));
   return pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);

@@ -1,12 +1,12 @@
 // Makes datasets outside a stream, and runs their tasks: what Spark calls a SparkContext.
 import { UsageError } from '../core/errors.ts';
 import { KEY_SLOTS } from '../core/key-slot.ts';
-import { optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
+import { optionError, partitionsOption, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import type { Rec } from '../core/records.ts';
 import type { Env } from '../env/env.ts';
 import { createNodeEnv } from '../env/node-env.ts';
-import { createTaskRunner, DEFAULT_ATTEMPTS, type TaskRunner } from '../executor/task-runner.ts';
-import { planFile } from './file-pieces.ts';
+import { createTaskRunner, DEFAULT_ATTEMPTS } from '../executor/task-runner.ts';
+import { planFile, type FilePiece } from './file-pieces.ts';
 import { leaf, rowsNode, unionNode } from './node.ts';
 import { RDD, type PartitionOptions } from './rdd.ts';
 import type { RddScope } from './scope.ts';
@@ -81,8 +81,7 @@ export class RddContext implements AsyncDisposable {
   /** A dataset of rows that are there already, cut into partitions of nearly equal size. */
   parallelize<T extends Rec>(rows: Iterable<T>, options: PartitionOptions = {}): RDD<T> {
     refuseUnknownOptions('parallelize', options, ['numPartitions']);
-    const { defaultParallelism: fallback } = this;
-    const partitions = wholeOption('parallelize', 'numPartitions', { value: options.numPartitions, fallback, min: 1, max: KEY_SLOTS });
+    const partitions = partitionsOption('parallelize', options.numPartitions, this.defaultParallelism);
     return new RDD<T>(rowsNode('parallelize', [...rows], partitions), this.#requireScope());
   }
 
@@ -99,11 +98,13 @@ export class RddContext implements AsyncDisposable {
     const found = await files.stat(root);
     if (found === undefined) throw optionError('textFile', 'path', { expected: 'the path of a file or directory that is there', found: path });
     const names = found.kind === 'directory' ? await listed(scope, root) : [root];
-    const parts = await Promise.all(names.map(async (name) => ({ name, file: await planFile(files, name, name) })));
-    const places = parts.flatMap(({ name, file }) => {
+    const places: FilePiece[] = [];
+    // One after another: each is read whole, a piece in memory at a time.
+    for (const name of names) {
+      const file = await planFile(files, name, name);
       if (file === undefined) throw optionError('textFile', 'path', { expected: 'files that stay as they are', found: name });
-      return Array.from({ length: filePartitions(file, false) }, (_, piece) => ({ file, piece }));
-    });
+      for (let piece = 0; piece < filePartitions(file, false); piece++) places.push({ file, piece });
+    }
     return new RDD<string>(
       {
         lineage: leaf(`textFile ${path}`),
@@ -140,18 +141,16 @@ export class RddContext implements AsyncDisposable {
         'Cannot make a dataset as the RddContext must not be stopped: it was. Make a new one, or stop the StreamingContext with { rddContext: false }',
       );
     if (this.#scope !== undefined) return this.#scope;
-    const files = (): Env['files'] => (this.#env ??= createNodeEnv()).files;
-    const runner = (): TaskRunner =>
-      createTaskRunner((this.#env ??= createNodeEnv()).clock, this.#abort.signal, { ...DEFAULT_ATTEMPTS, attemptsMax: this.#attemptsMax });
-    let tasks: TaskRunner | undefined;
-    const run: TaskRunner = { signal: this.#abort.signal, run: (name, work) => (tasks ??= runner()).run(name, work) };
-    const { defaultParallelism } = this;
+    // Datasets are made before a streaming context gives its world: it is asked for when they are computed.
+    const world = (): Env => (this.#env ??= createNodeEnv());
+    const policy = { ...DEFAULT_ATTEMPTS, attemptsMax: this.#attemptsMax };
+    const { signal } = this.#abort;
     this.#scope = {
-      tasks: run,
+      tasks: { signal, run: (name, work) => createTaskRunner(world().clock, signal, policy).run(name, work) },
       get files() {
-        return files();
+        return world().files;
       },
-      defaultParallelism,
+      defaultParallelism: this.defaultParallelism,
       name: 'a dataset',
       commit: undefined,
     };

@@ -1,6 +1,6 @@
 // What users see of a dataset: Spark's names, lazy; an action computes it.
-import { KEY_SLOTS, keyText } from '../core/key-slot.ts';
-import { refuseUnknownOptions, wholeOption } from '../core/options.ts';
+import { keyText } from '../core/key-slot.ts';
+import { partitionsOption, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import { UsageError } from '../core/errors.ts';
 import type { CommitKey } from '../core/ids.ts';
 import type { KeyOf, KeyValuePair, PairOf, Rec, Storable, ValueOf } from '../core/records.ts';
@@ -22,7 +22,6 @@ import { repartitionNode } from './repartition.ts';
 import { saveText, type SaveTextOptions } from './save-text.ts';
 import type { RddScope } from './scope.ts';
 import { shuffle, shuffledPairs, type Aggregator, type ShuffleSettings } from './shuffle.ts';
-import { insideBatch } from './inside-batch.ts';
 import { countRecords, reduceRecords } from './totals.ts';
 
 /** Options of a dataset's operator that shuffles. */
@@ -276,16 +275,14 @@ export class RDD<out T> {
     const { commit } = this.#scope;
     await this.#each(async (partitionId) => {
       const rows = await collectPartition(this.#node, partitionId);
-      await insideBatch(() =>
-        f(rows, {
-          partitionId,
-          get commitKey() {
-            if (commit === undefined)
-              throw new UsageError('STREAM_ILLEGAL_STATE', 'Cannot give a commit key as the dataset must belong to a batch: it belongs to none');
-            return { ...commit, partitionId };
-          },
-        }),
-      );
+      await f(rows, {
+        partitionId,
+        get commitKey() {
+          if (commit === undefined)
+            throw new UsageError('STREAM_ILLEGAL_STATE', 'Cannot give a commit key as the dataset must belong to a batch: it belongs to none');
+          return { ...commit, partitionId };
+        },
+      });
       return undefined;
     });
   }
@@ -317,9 +314,9 @@ export class RDD<out T> {
   }
 
   #settings(name: string, options: PartitionOptions): ShuffleSettings {
-    const { defaultParallelism: fallback, tasks } = this.#scope;
+    const { defaultParallelism, tasks } = this.#scope;
     refuseUnknownOptions(name, options, ['numPartitions']);
-    return { name, tasks, partitions: wholeOption(name, 'numPartitions', { value: options.numPartitions, fallback, min: 1, max: KEY_SLOTS }) };
+    return { name, tasks, partitions: partitionsOption(name, options.numPartitions, defaultParallelism) };
   }
 
   #shuffled<K, V, C>(

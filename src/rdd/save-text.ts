@@ -1,7 +1,9 @@
 // A dataset as text files in a directory of its own: part-00000, part-00001, ..., and _SUCCESS when all are there. Each file appears whole, by rename.
+import { dirname } from 'node:path';
 import { UsageError } from '../core/errors.ts';
 import { encodeJson } from '../core/json-codec.ts';
 import type { FileHandle, FileSystem } from '../env/file-system.ts';
+import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
 import type { Producer, RddNode } from './node.ts';
 import type { RddScope } from './scope.ts';
@@ -46,14 +48,7 @@ async function writeWhole(files: FileSystem, place: { readonly directory: string
   const { directory, name } = place;
   // Hidden, so that nobody takes it for a part.
   const temporary = `${directory}/.${name}.tmp`;
-  await files.remove(temporary);
-  const handle = await files.open(temporary, 'create-public');
-  try {
-    write(handle);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await createSynced(files, { path: temporary, mode: 'create-public' }, write);
   await files.rename(temporary, `${directory}/${name}`);
 }
 
@@ -84,10 +79,5 @@ export async function saveText(node: RddNode<unknown>, directory: string, use: {
   await files.syncDirectory(directory);
   await writeWhole(files, { directory, name: SUCCESS }, () => undefined);
   await files.syncDirectory(directory);
-  await files.syncDirectory(parentOf(directory));
-}
-
-function parentOf(path: string): string {
-  const end = path.lastIndexOf('/');
-  return end < 0 ? '.' : end === 0 ? '/' : path.slice(0, end);
+  await files.syncDirectory(dirname(directory));
 }

@@ -5,7 +5,8 @@ import { gunzip } from 'node:zlib';
 import { SourceError, toError } from '../core/errors.ts';
 import { pushLines } from '../core/lines.ts';
 import type { FileSystem } from '../env/file-system.ts';
-import { readPiece, readWhole, type FilePiece, type PlannedFile } from './file-pieces.ts';
+import type { InputFile } from '../journal/events.ts';
+import { readPiece, readWhole, type FilePiece } from './file-pieces.ts';
 import type { Producer } from './node.ts';
 
 const LINE_FEED = 10;
@@ -33,7 +34,7 @@ export function isCompressed(name: string): boolean {
 }
 
 /** How many partitions a file gives: one per piece where it can be cut, else one; none if it is empty. */
-export function filePartitions(file: PlannedFile, hasCodec: boolean): number {
+export function filePartitions(file: InputFile, hasCodec: boolean): number {
   return hasCodec || isCompressed(file.name) ? Math.min(1, file.hashes.length) : file.hashes.length;
 }
 
@@ -53,7 +54,7 @@ async function linesOfPiece(files: FileSystem, path: string, place: FilePiece): 
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
 }
 
-async function decompressed(files: FileSystem, path: string, file: PlannedFile): Promise<Uint8Array> {
+async function decompressed(files: FileSystem, path: string, file: InputFile): Promise<Uint8Array> {
   const bytes = await readWhole(files, path, file);
   if (!isCompressed(file.name)) return bytes;
   try {
@@ -96,7 +97,7 @@ export async function prepareLines(files: FileSystem, path: string, place: FileP
 export async function prepareDecoded<T>(
   files: FileSystem,
   path: string,
-  source: { readonly file: PlannedFile; readonly codec: FileCodec<T> },
+  source: { readonly file: InputFile; readonly codec: FileCodec<T> },
 ): Promise<Producer<T>> {
   const bytes = await decompressed(files, path, source.file);
   return (push) => {

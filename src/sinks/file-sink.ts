@@ -8,6 +8,7 @@ import type { FileSystem } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createNodeFileSystem } from '../env/node-file-system.ts';
 import { isErrno } from '../env/errno.ts';
+import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
 import { FILE_FORMATS, type FileFormat } from './file-format.ts';
 import { decodeFence, decodeFileRecord, encodeRecord, fenceName, parseRecordName, partName, recordsDirectory, rowOf, type FileRecord } from './file-records.ts';
@@ -242,15 +243,8 @@ class FileSink<in T> implements Sink<T> {
     return (await this.#files.stat(`${this.#directory}/${file}`)) !== undefined;
   }
 
-  async #create(path: string, bytes: Uint8Array): Promise<void> {
-    await this.#files.remove(path);
-    const handle = await this.#files.open(path, 'create-public');
-    try {
-      writeFully(handle, [bytes], 0);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+  #create(path: string, bytes: Uint8Array): Promise<void> {
+    return createSynced(this.#files, { path, mode: 'create-public' }, (handle) => writeFully(handle, [bytes], 0));
   }
 
   async #write(places: Places, record: FileRecord, bytes: Uint8Array): Promise<void> {

@@ -62,7 +62,6 @@ class DirectorySource implements PolledSource {
       const files = names.slice(from, from + NAMES_PER_EVENT);
       await context.position({ files, isComplete: from + NAMES_PER_EVENT >= names.length });
     }
-    this.#compare(context, found ?? []);
   }
 
   async poll(context: PolledContext): Promise<SourceOffer> {

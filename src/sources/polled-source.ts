@@ -3,6 +3,7 @@ import type { Env } from '../env/env.ts';
 import type { InputFile, SourcePositioned } from '../journal/events.ts';
 import type { TakenFiles } from '../journal/ledger.ts';
 import type { SourceOffer } from '../journal/plan-batch.ts';
+import type { BuiltBlock } from './block-builder.ts';
 import type { SourceGuarantee } from './receiver.ts';
 
 /** What the engine gives to a polled source. */
@@ -17,7 +18,7 @@ export interface PolledContext {
   /** Journals a part of the beginning of the source; resolves when it is durable. */
   position(part: Pick<SourcePositioned, 'files' | 'isComplete'>): Promise<void>;
   /** Journals records as a block: each followed by a line feed, in canonical JSON. Resolves when it is durable. */
-  addBlock(bytes: Uint8Array, recordCount: number): Promise<void>;
+  addBlock(block: Pick<BuiltBlock, 'pieces' | 'recordCount'>): Promise<void>;
 }
 
 /** A source that is asked at each batch. */

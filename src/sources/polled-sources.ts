@@ -49,8 +49,8 @@ export class PolledSources {
       async position(part) {
         await journal.append({ kind: 'source-positioned', stream, ...part });
       },
-      async addBlock(bytes, recordCount) {
-        await journal.append({ kind: 'block-added', stream, blockId: blockIdOf(epoch, nextBlock()), recordCount, codec: 'json-lines', payload: [bytes] });
+      async addBlock({ pieces, recordCount }) {
+        await journal.append({ kind: 'block-added', stream, blockId: blockIdOf(epoch, nextBlock()), recordCount, codec: 'json-lines', payload: pieces });
       },
     };
   }

@@ -1,7 +1,8 @@
 // A queue in the memory of the program as a source: each batch takes what stands at its head. What was taken is in the log before its batch is planned; what still stands in the
 // queue goes with the process.
-import { encodeJson } from '../core/json-codec.ts';
 import { RDD } from '../rdd/rdd.ts';
+import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
+import { recordCodec } from './record-codec.ts';
 import type { PolledContext, PolledSource } from './polled-source.ts';
 
 const BLOCK_BYTES = 1024 * 1024;
@@ -17,27 +18,18 @@ export interface QueueSettings<T> {
   readonly fallback: QueueItem<T> | undefined;
 }
 
-/** Records as blocks of about a mebibyte. */
-function encodeBlocks(records: readonly unknown[]): readonly { readonly bytes: Uint8Array; readonly count: number }[] {
-  const blocks: { readonly bytes: Uint8Array; readonly count: number }[] = [];
-  let lines: string[] = [];
-  let length = 0;
-  for (const [index, record] of records.entries()) {
-    const line = encodeJson(record);
-    lines.push(line);
-    length += line.length;
-    if (length < BLOCK_BYTES && index < records.length - 1) continue;
-    blocks.push({ bytes: Buffer.from(`${lines.join('\n')}\n`), count: lines.length });
-    lines = [];
-    length = 0;
-  }
-  return blocks;
-}
-
-/** Appends an item; all of it is computed and encoded before anything of it is journaled. */
+/** Appends an item as blocks of about a mebibyte; all of it is computed and encoded before anything of it is journaled. */
 async function addItem<T>(context: PolledContext, item: QueueItem<T>): Promise<void> {
   const records: readonly unknown[] = item instanceof RDD ? await item.collect() : item;
-  for (const { bytes, count } of encodeBlocks(records)) await context.addBlock(bytes, count);
+  const codec = recordCodec('json-lines');
+  const builder = new BlockBuilder();
+  const blocks: (BuiltBlock | undefined)[] = [];
+  for (const record of records) {
+    builder.add(Buffer.from(`${codec.encode(record)}\n`), 1, undefined);
+    if (builder.bytes >= BLOCK_BYTES) blocks.push(builder.take());
+  }
+  blocks.push(builder.take());
+  for (const block of blocks) if (block !== undefined) await context.addBlock(block);
 }
 
 /** Makes a source of a queue. Items leave the queue when their records are durable. */

@@ -1,7 +1,8 @@
 // repartition: the records of a batch dealt out evenly over a number of partitions.
+import { partitionsOption } from '../../core/options.ts';
 import { repartitionNode } from '../../rdd/repartition.ts';
 import type { Graph, StreamNode } from '../graph.ts';
-import { partitionsOption, resolveOperatorOptions, type OperatorOptions } from '../options.ts';
+import { resolveOperatorOptions, type OperatorOptions } from '../options.ts';
 import { addShuffled } from './shuffled.ts';
 
 /** Adds repartition to the graph. */

@@ -2,13 +2,12 @@
 // function has run, yet the plan of the batch must say it before; so the result is laid over as many partitions as the plan says, in order.
 import { UsageError } from '../../core/errors.ts';
 import { memoised } from '../../core/memoised.ts';
-import { refuseUnknownOptions } from '../../core/options.ts';
+import { partitionsOption, refuseUnknownOptions } from '../../core/options.ts';
 import type { BatchTime } from '../../core/time.ts';
-import { insideBatch } from '../../rdd/inside-batch.ts';
 import type { RddNode } from '../../rdd/node.ts';
 import { RDD } from '../../rdd/rdd.ts';
 import { rddScopeOf, type BatchScope, type Graph, type StreamNode } from '../graph.ts';
-import { partitionsOption, type TransformOptions } from '../options.ts';
+import type { TransformOptions } from '../options.ts';
 
 /** A function for transform, over any number of streams. */
 export type TransformFunction<U> = (rdds: readonly RDD<unknown>[], time: BatchTime) => RDD<U> | Promise<RDD<U>>;
@@ -38,7 +37,7 @@ function transformed<U>(
   const { parents, f } = parts;
   return memoised(async () => {
     const rdds = parents.map((parent) => new RDD(parent, rddScopeOf(scope, uid)));
-    const result: unknown = await insideBatch(() => f(rdds, scope.batchTime));
+    const result: unknown = await f(rdds, scope.batchTime);
     if (result instanceof RDD) return RDD.nodeOf(result as RDD<U>);
     throw new UsageError(
       'STREAM_INVALID_GRAPH',

@@ -1,6 +1,5 @@
 // foreachRDD: a user function per batch, at least once.
 import type { BatchTime } from '../../core/time.ts';
-import { insideBatch } from '../../rdd/inside-batch.ts';
 import { RDD } from '../../rdd/rdd.ts';
 import { rddScopeOf, type Graph, type StreamNode } from '../graph.ts';
 import { resolveOperatorOptions, type OperatorOptions } from '../options.ts';
@@ -22,6 +21,6 @@ export function addForeachRdd<T>(
     kind: 'foreach',
     uid,
     parent,
-    run: async (scope) => insideBatch(() => f(new RDD(parent.rdd(scope), rddScopeOf(scope, uid)), scope.batchTime)),
+    run: async (scope) => f(new RDD(parent.rdd(scope), rddScopeOf(scope, uid)), scope.batchTime),
   });
 }

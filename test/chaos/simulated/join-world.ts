@@ -1,5 +1,5 @@
 // A second fixed run: two receivers that share the log, a directory into which files are moved while it runs, a join, and two sinks, one of them files.
-import { milliseconds, StreamingContext } from '../../../src/index.ts';
+import { StreamingContext } from '../../../src/index.ts';
 import { createFileSink } from '../../../src/sinks/file-sink.ts';
 import {
   createSimFileSystem,
@@ -13,7 +13,7 @@ import {
   type SimProcess,
   type SimProcessOptions,
 } from '../../../src/testing/index.ts';
-import { liveIn, type Life, type LifeWorld } from './life.ts';
+import { LIFE_SETTINGS, liveIn, type Life, type LifeWorld } from './life.ts';
 
 type Entry = readonly [string, number];
 type Copy = readonly ['left' | 'right' | 'file', string, number];
@@ -62,12 +62,7 @@ export function createJoinWorld(seed: number): JoinWorld {
 function createProgram(world: JoinWorld, process: SimProcess): StreamingContext {
   const context = new StreamingContext({
     appName: 'join',
-    batchInterval: milliseconds(100),
-    checkpointInterval: milliseconds(200),
-    blockInterval: milliseconds(60),
-    receiverRestartDelay: milliseconds(50),
-    segmentBytesMax: 8192,
-    taskAttemptsMax: 1,
+    ...LIFE_SETTINGS,
     defaultParallelism: 2,
   });
   const left = context.receiverStream(world.left.receiver(process), { uid: 'left' });

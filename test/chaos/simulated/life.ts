@@ -1,5 +1,5 @@
 // One life of a simulated program: from its start until it has stopped, or died, or failed.
-import { StreamingContext } from '../../../src/index.ts';
+import { milliseconds, StreamingContext } from '../../../src/index.ts';
 import {
   createSimCheckpointStore,
   createSimEnv,
@@ -11,6 +11,16 @@ import {
   type SimDisk,
   type SimProcessOptions,
 } from '../../../src/testing/index.ts';
+
+/** Intervals and limits so small that a short run has checkpoints, closes segments and cuts the log. */
+export const LIFE_SETTINGS = {
+  batchInterval: milliseconds(100),
+  checkpointInterval: milliseconds(200),
+  blockInterval: milliseconds(60),
+  receiverRestartDelay: milliseconds(50),
+  segmentBytesMax: 8192,
+  taskAttemptsMax: 1,
+};
 
 /** What survives a process, whatever its program. */
 export interface LifeWorld {

@@ -1,5 +1,5 @@
 // A small fixed run in a simulated world: a source, a program with state and two sinks, and lives of that program that can be ended at any step.
-import { milliseconds, StreamingContext } from '../../../src/index.ts';
+import { StreamingContext } from '../../../src/index.ts';
 import {
   createSimSink,
   ManualClock,
@@ -11,7 +11,7 @@ import {
   SimTable,
   type SimProcessOptions,
 } from '../../../src/testing/index.ts';
-import { liveIn, type Life, type LifeWorld } from './life.ts';
+import { LIFE_SETTINGS, liveIn, type Life, type LifeWorld } from './life.ts';
 
 const WORDS = 'to be or not to be that is the question whether tis nobler in the mind to suffer the slings'.split(' ');
 
@@ -44,12 +44,7 @@ export function createWorld(seed: number): World {
 function createProgram(world: World, process: SimProcess): StreamingContext {
   const context = new StreamingContext({
     appName: 'simulated',
-    batchInterval: milliseconds(100),
-    checkpointInterval: milliseconds(200),
-    blockInterval: milliseconds(60),
-    receiverRestartDelay: milliseconds(50),
-    segmentBytesMax: 8192,
-    taskAttemptsMax: 1,
+    ...LIFE_SETTINGS,
   });
   const records = context.receiverStream(world.source.receiver(process), { uid: 'source' });
   records.saveTo(createSimSink(world.copies, process), { uid: 'copies' });

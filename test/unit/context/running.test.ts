@@ -202,6 +202,38 @@ describe('stop() from inside a batch', () => {
     await context.awaitTermination();
     expect(context.rddContext.isStopped).toBe(true);
   });
+  it('in mapAsync too', async () => {
+    const desk = new Desk();
+    const context: StreamingContext = await desk.start((c) =>
+      c
+        .queueStream([[1], [2]])
+        .mapAsync(async (n) => {
+          await c.stop();
+          return n;
+        })
+        .saveTo(createSimSink(new SimTable<number>(), desk.process)),
+    );
+    await desk.pass(300);
+    expect(context.state).toBe('stopped');
+  });
+  it('waits where it may: for another context, and in a callback that outlives the batch', async () => {
+    const [desk, other] = [new Desk(), new Desk()];
+    const inner = await other.queue([], () => undefined);
+    const outcomes: string[] = [];
+    let late: Promise<void> = Promise.resolve();
+    const context: StreamingContext = await desk.queue([[1]], async (rdd) => {
+      if (await rdd.isEmpty()) return;
+      const stopped = inner.stop().then(() => outcomes.push(`inner is ${inner.state}`));
+      await other.drive(stopped);
+      late = new Promise<void>((resolve) => desk.clock.setTimer(500, resolve)).then(async () => {
+        await context.stop();
+        outcomes.push(`outer is ${context.state}`);
+      });
+    });
+    await desk.pass(1500);
+    await desk.drive(late);
+    expect(outcomes).toEqual(['inner is stopped', 'outer is stopped']);
+  });
   it('a listener may call it, and await it', async () => {
     const desk = new Desk();
     let isStopped = false;
