@@ -6,6 +6,7 @@ import type { Graph } from '../dstream/graph.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
 import { createTaskRunner, DEFAULT_ATTEMPTS, isInsideTask } from '../executor/task-runner.ts';
+import type { LogStatus } from '../journal/journal.ts';
 import { recover, type Recovered } from '../recovery/recover.ts';
 import { Checkpointer } from '../scheduler/checkpointer.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -17,12 +18,17 @@ import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
 
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 
+/** The last group of the log is marked as durable when nothing was appended for this long. */
+const IDLE_MARK_MS = 1000;
+
 /** What a driver is made of. */
 export interface DriverOptions {
   readonly env: Env;
   /** The same, with the files of the store. */
   readonly storeEnv: Env;
   readonly directory: string;
+  /** Whether the store is on a disk, not in memory. */
+  readonly isDurable: boolean;
   readonly settings: ResolvedContextOptions;
   readonly graph: Graph;
   readonly store: CheckpointStore;
@@ -79,9 +85,11 @@ export class Driver {
       states,
       retained: recovered.retained,
       nextNumber: recovered.nextCheckpoint,
+      onCut: () => this.#wakeReceivers(),
+      onPostponed: () => env.logger.warn({ directory: this.#options.directory }, 'a checkpoint is postponed: the disk has no room for it'),
     });
     graph.output = env.output;
-    const { nextBlock, polled } = this.#createPolled(recovered);
+    const polled = this.#createPolled(recovered);
     const scheduler = new Scheduler({
       env,
       app,
@@ -101,7 +109,9 @@ export class Driver {
     await scheduler.runAgain(batches);
     publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
     await polled.begin();
-    this.#receivers = this.#createReceivers(recovered, nextBlock);
+    this.#receivers = this.#createReceivers(recovered);
+    recovered.space.add({ retryDecisions: () => undefined, resume: () => this.#wakeReceivers() });
+    await recovered.space.begin();
     this.#followBatches();
     listeners.post('onStreamingStarted', () => ({ time: env.clock.now() }));
     for (const receiver of this.#receivers) receiver.start();
@@ -115,6 +125,7 @@ export class Driver {
    */
   async stopGracefully(): Promise<void> {
     try {
+      this.#recovered?.journal.refuseWaitingBlocks();
       await Promise.all(this.#receivers.map((receiver) => receiver.stop(true)));
       this.#scheduler?.end();
       await this.#loop;
@@ -128,6 +139,7 @@ export class Driver {
   /** Gives up what runs: receivers drop what is not durable, tasks end at their next step, everything is closed. Safe to call again. */
   async stopAtOnce(): Promise<void> {
     this.#tasks.abort();
+    this.#recovered?.journal.giveUp();
     await Promise.all(this.#receivers.map((receiver) => receiver.stop(false)));
     this.#scheduler?.end();
     await this.#loop.catch((error: unknown) => {
@@ -147,6 +159,8 @@ export class Driver {
     const closings = graph.outputs.flatMap((output) => (output.kind === 'sink' ? [() => output.sink.close()] : []));
     const journal = this.#recovered?.journal;
     if (journal !== undefined) closings.push(() => journal.close());
+    const watch = this.#recovered?.watch;
+    if (watch !== undefined) closings.push(() => watch.close());
     closings.push(() => store.close());
     const errors: Error[] = [];
     for (const close of closings) {
@@ -161,7 +175,7 @@ export class Driver {
   }
 
   #recover(): Promise<Recovered> {
-    const { storeEnv, directory, settings, graph, store, isStoreOpen, fail } = this.#options;
+    const { storeEnv, directory, isDurable, settings, graph, store, isStoreOpen, fail } = this.#options;
     return recover({
       env: storeEnv,
       directory,
@@ -175,31 +189,37 @@ export class Driver {
         segmentBytesMax: settings.segmentBytesMax,
         recordBytesMax: RECORD_BYTES_MAX,
         groupBytesMax: GROUP_BYTES_MAX,
+        idleMarkMs: IDLE_MARK_MS,
+        isPrepared: isDurable,
         blockCacheBytesMax: settings.blockCacheBytesMax,
+        ballastBytes: isDurable ? settings.ballastBytes : 0,
       },
       onPoisoned: fail,
     });
   }
 
-  #createPolled({ journal, identity }: Recovered): { readonly nextBlock: () => number; readonly polled: PolledSources } {
-    const { env, settings, graph } = this.#options;
-    let block = 0;
-    const nextBlock = (): number => {
-      block += 1;
-      return block;
-    };
-    const sources = graph.sources.filter((source) => source.kind === 'polled');
-    const { epoch } = identity;
-    return { nextBlock, polled: new PolledSources({ env, journal, epoch, nextBlock, batchBytesMax: settings.batchBytesMax, sources }) };
+  #wakeReceivers(): void {
+    for (const receiver of this.#receivers) receiver.wake();
   }
 
-  #createReceivers({ journal, identity }: Recovered, nextBlock: () => number): readonly ReceiverRunner[] {
+  /** How the log fares; undefined before it is open. */
+  get logStatus(): LogStatus | undefined {
+    return this.#recovered?.journal.status;
+  }
+
+  #createPolled({ journal }: Recovered): PolledSources {
+    const { env, settings, graph } = this.#options;
+    const sources = graph.sources.filter((source) => source.kind === 'polled');
+    return new PolledSources({ env, journal, batchBytesMax: settings.batchBytesMax, sources });
+  }
+
+  #createReceivers({ journal }: Recovered): readonly ReceiverRunner[] {
     const { env, settings, graph, listeners, fail } = this.#options;
-    const { epoch } = identity;
+    const { applicationId: app } = settings;
     const limits = receiverLimits(settings);
     return graph.sources
       .filter((source) => source.kind === 'receiver')
-      .map(({ uid, receiver }) => new ReceiverRunner({ env, app: settings.applicationId, uid, receiver, journal, epoch, nextBlock, listeners, fail, limits }));
+      .map(({ uid, receiver, isLogged }) => new ReceiverRunner({ env, app, uid, receiver, journal, isLogged, listeners, fail, limits }));
   }
 
   /** Lets receivers go on when a batch has taken what waited, and sets their rates by how each batch went. */
@@ -216,9 +236,7 @@ export class Driver {
       }
     };
     listeners.add({
-      onBatchSubmitted: () => {
-        for (const receiver of receivers) receiver.wake();
-      },
+      onBatchSubmitted: () => this.#wakeReceivers(),
       ...(estimators === undefined ? {} : { onBatchCompleted: setRates }),
     });
   }
@@ -233,6 +251,7 @@ function receiverLimits(settings: ResolvedContextOptions): ReceiverLimits {
     recordBytesMax: RECORD_BYTES_MAX / 2,
     restartDelayMs: settings.receiverRestartDelay,
     backlogBytesMax: settings.backlogBytesMax,
+    logBytesMax: settings.logBytesMax,
     rate: Math.min(settings.receiverRateMax, settings.backpressure?.initialRate ?? settings.receiverRateMax),
   };
 }

@@ -1,6 +1,6 @@
 // The options of a context, checked once.
 import { KEY_SLOTS } from '../core/key-slot.ts';
-import { optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
+import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import { milliseconds, type Duration } from '../core/time.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import type { PidGains } from '../sources/pid-rate-estimator.ts';
@@ -66,7 +66,7 @@ export interface StreamingContextOptions {
    */
   readonly taskAttemptsMax?: number;
   /**
-   * Bytes of blocks that are kept in memory until their batch is checkpointed; others are read back from the log.
+   * Bytes of blocks that are kept in memory until their batch is completed; others are read back from the log.
    *
    * @defaultValue 64 MiB
    */
@@ -77,6 +77,25 @@ export interface StreamingContextOptions {
    * @defaultValue 64 MiB
    */
   readonly segmentBytesMax?: number;
+  /**
+   * Bytes that the log may take on the disk; over it receivers wait in `ready()` until a checkpoint lets it be cut. At least four segments, since only whole segments are removed.
+   *
+   * @defaultValue No limit.
+   */
+  readonly logBytesMax?: number;
+  /**
+   * Bytes of the file `ballast`, which is given up when the disk is full: with them what was received is still processed and checkpointed, and the log is cut. 0 for none.
+   *
+   * @defaultValue 16 MiB
+   */
+  readonly ballastBytes?: number;
+  /**
+   * Whether the records of receivers and queues are logged before their source is told. Without it only the fact that they came is logged: a crash loses the records that were in no
+   * batch, and state what came since the last checkpoint; `explain()` says so. A receiver may have another setting.
+   *
+   * @defaultValue true
+   */
+  readonly writeAheadLog?: boolean;
   /**
    * How many partitions an operator that shuffles makes where no count is given, from 1 to 1,024.
    *
@@ -161,6 +180,9 @@ export interface ResolvedContextOptions extends Required<Omit<StreamingContextOp
   readonly backpressure: ResolvedBackpressure | undefined;
 }
 
+/** How many segments a limited log holds at least: one that is written, one that is prepared, and two that wait to be cut. */
+const SEGMENTS_MIN = 4;
+
 const CHECKPOINT_MS_MIN = 10_000;
 const MIB = 1024 * 1024;
 
@@ -185,6 +207,9 @@ const KNOWN = [
   'taskAttemptsMax',
   'blockCacheBytesMax',
   'segmentBytesMax',
+  'logBytesMax',
+  'ballastBytes',
+  'writeAheadLog',
   'defaultParallelism',
   'rddContext',
   'receiverRateMax',
@@ -248,6 +273,7 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
   if (checkpointInterval % batchInterval !== 0) {
     throw optionError(OWNER, 'checkpointInterval', { expected: `a multiple of the batch interval of ${batchInterval} ms`, found: checkpointInterval });
   }
+  const segmentBytesMax = wholeOption(OWNER, 'segmentBytesMax', { value: options.segmentBytesMax, fallback: 64 * MIB, min: 8192 });
   const rddContext = rddContextOption(options.rddContext);
   const whole = (name: string, value: number | undefined, fallback: number): number => wholeOption(OWNER, name, { value, fallback, min: 1 });
   return {
@@ -263,7 +289,10 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
     receiverRestartDelay: duration('receiverRestartDelay', options.receiverRestartDelay, milliseconds(2000)),
     taskAttemptsMax: whole('taskAttemptsMax', options.taskAttemptsMax, 4),
     blockCacheBytesMax: whole('blockCacheBytesMax', options.blockCacheBytesMax, 64 * MIB),
-    segmentBytesMax: wholeOption(OWNER, 'segmentBytesMax', { value: options.segmentBytesMax, fallback: 64 * MIB, min: 8192 }),
+    segmentBytesMax,
+    logBytesMax: wholeOption(OWNER, 'logBytesMax', { value: options.logBytesMax, fallback: NO_LIMIT, min: SEGMENTS_MIN * segmentBytesMax }),
+    ballastBytes: wholeOption(OWNER, 'ballastBytes', { value: options.ballastBytes, fallback: 16 * MIB, min: 0 }),
+    writeAheadLog: flagOption(OWNER, 'writeAheadLog', { value: options.writeAheadLog, fallback: true }),
     rddContext,
     defaultParallelism: wholeOption(OWNER, 'defaultParallelism', {
       value: options.defaultParallelism,

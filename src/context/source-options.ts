@@ -1,6 +1,6 @@
 // The options of the built-in sources, checked once.
 import { resolve } from 'node:path';
-import { optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
+import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import { milliseconds, type Duration } from '../core/time.ts';
 import { RECORD_BYTES_MAX } from './options.ts';
 import type { FileCodec } from '../rdd/text-file.ts';
@@ -11,10 +11,31 @@ import type { QueueItem, QueueSettings } from '../sources/queue-source.ts';
 
 const MIB = 1024 * 1024;
 
-function flag(owner: string, name: string, { value, fallback }: { readonly value: unknown; readonly fallback: boolean }): boolean {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'boolean') throw optionError(owner, name, { expected: 'true or false', found: value });
-  return value;
+function logOption(owner: string, value: unknown): boolean | undefined {
+  return value === undefined ? undefined : flagOption(owner, 'writeAheadLog', { value, fallback: true });
+}
+
+/** Options of `receiverStream`. */
+export interface ReceiverStreamOptions {
+  /**
+   * The stable name of the stream.
+   *
+   * @defaultValue The kind and the position in the program, such as `receiverStream-0`.
+   */
+  readonly uid?: string;
+  /**
+   * Whether the records of this stream are logged before their source is told (see `writeAheadLog` of the context).
+   *
+   * @defaultValue That of the context.
+   */
+  readonly writeAheadLog?: boolean;
+}
+
+/** Checks the options of `receiverStream`. */
+export function resolveReceiverOptions(options: ReceiverStreamOptions): { readonly uid: string | undefined; readonly isLogged: boolean | undefined } {
+  const owner = 'receiverStream';
+  refuseUnknownOptions(owner, options, ['uid', 'writeAheadLog']);
+  return { uid: options.uid, isLogged: logOption(owner, options.writeAheadLog) };
 }
 
 /** Options of `socketTextStream`. */
@@ -37,6 +58,12 @@ export interface SocketStreamOptions {
    * @defaultValue 1 MiB
    */
   readonly lineBytesMax?: number;
+  /**
+   * Whether the records of this stream are logged before their source is told (see `writeAheadLog` of the context).
+   *
+   * @defaultValue That of the context.
+   */
+  readonly writeAheadLog?: boolean;
 }
 
 /** Checks the options of `socketTextStream`. */
@@ -44,14 +71,15 @@ export function resolveSocketOptions(
   host: string,
   port: number,
   options: SocketStreamOptions,
-): { readonly host: string; readonly port: number; readonly isAcknowledged: boolean; readonly lineBytesMax: number } {
+): { readonly host: string; readonly port: number; readonly isAcknowledged: boolean; readonly lineBytesMax: number; readonly isLogged: boolean | undefined } {
   const owner = 'socketTextStream';
-  refuseUnknownOptions(owner, options, ['uid', 'acknowledged', 'lineBytesMax']);
+  refuseUnknownOptions(owner, options, ['uid', 'acknowledged', 'lineBytesMax', 'writeAheadLog']);
   return {
     host: textOption(owner, 'host', host),
     port: wholeOption(owner, 'port', { value: port, fallback: port, min: 1, max: 65_535 }),
-    isAcknowledged: flag(owner, 'acknowledged', { value: options.acknowledged, fallback: false }),
+    isAcknowledged: flagOption(owner, 'acknowledged', { value: options.acknowledged, fallback: false }),
     lineBytesMax: wholeOption(owner, 'lineBytesMax', { value: options.lineBytesMax, fallback: MIB, min: 1, max: RECORD_BYTES_MAX / 2 }),
+    isLogged: logOption(owner, options.writeAheadLog),
   };
 }
 
@@ -85,7 +113,10 @@ export function resolveQueueOptions<T>(
   const owner = 'queueStream';
   refuseUnknownOptions(owner, options, ['uid', 'oneAtATime', 'default']);
   if (!Array.isArray(queue)) throw optionError(owner, 'queue', { expected: 'an array, to which items are pushed', found: queue });
-  return { uid: options.uid, settings: { oneAtATime: flag(owner, 'oneAtATime', { value: options.oneAtATime, fallback: true }), fallback: options.default } };
+  return {
+    uid: options.uid,
+    settings: { oneAtATime: flagOption(owner, 'oneAtATime', { value: options.oneAtATime, fallback: true }), fallback: options.default },
+  };
 }
 
 /** Options of `textFileStream`. */
@@ -151,14 +182,14 @@ export function resolveFileOptions<T>(
   const owner = 'textFileStream';
   refuseUnknownOptions(owner, options, ['uid', 'newFilesOnly', 'settleTime', 'maxFilesPerBatch', 'match', 'nested', 'codec']);
   const { base, pattern } = splitGlob(textOption(owner, 'directory', directory));
-  const nested = flag(owner, 'nested', { value: options.nested, fallback: false });
+  const nested = flagOption(owner, 'nested', { value: options.nested, fallback: false });
   const match = options.match === undefined ? undefined : textOption(owner, 'match', options.match);
   return {
     uid: options.uid,
     codec: codecOption(owner, options.codec),
     settings: {
       directory: resolve(base),
-      newFilesOnly: flag(owner, 'newFilesOnly', { value: options.newFilesOnly, fallback: true }),
+      newFilesOnly: flagOption(owner, 'newFilesOnly', { value: options.newFilesOnly, fallback: true }),
       settleMs: wholeOption(owner, 'settleTime', { value: options.settleTime, fallback: milliseconds(1000), min: 1 }),
       filesMax: wholeOption(owner, 'maxFilesPerBatch', { value: options.maxFilesPerBatch, fallback: 1000, min: 1 }),
       ...filePattern({ pattern, match, nested }),
@@ -180,19 +211,25 @@ export interface IterableStreamOptions<T> {
    * @defaultValue None: what is in flight at a crash is lost, and an iterable that begins again is taken again.
    */
   readonly position?: PositionOf<T>;
+  /**
+   * Whether the records of this stream are logged before their source is told (see `writeAheadLog` of the context).
+   *
+   * @defaultValue That of the context.
+   */
+  readonly writeAheadLog?: boolean;
 }
 
 /** Checks the options of `fromAsyncIterable`. */
 export function resolveIterableOptions<T>(
   iterable: unknown,
   options: IterableStreamOptions<T>,
-): { readonly uid: string | undefined; readonly position: PositionOf<T> | undefined } {
+): { readonly uid: string | undefined; readonly position: PositionOf<T> | undefined; readonly isLogged: boolean | undefined } {
   const owner = 'fromAsyncIterable';
-  refuseUnknownOptions(owner, options, ['uid', 'position']);
+  refuseUnknownOptions(owner, options, ['uid', 'position', 'writeAheadLog']);
   const isIterable = typeof iterable === 'object' && iterable !== null && (Symbol.asyncIterator in iterable || Symbol.iterator in iterable);
   if (!isIterable && typeof iterable !== 'function')
     throw optionError(owner, 'iterable', { expected: 'an object that can be iterated, or a function that makes one', found: iterable });
   if (options.position !== undefined && typeof options.position !== 'function')
     throw optionError(owner, 'position', { expected: 'a function from a record to its position', found: options.position });
-  return { uid: options.uid, position: options.position };
+  return { uid: options.uid, position: options.position, isLogged: logOption(owner, options.writeAheadLog) };
 }

@@ -8,7 +8,7 @@ import { addPolledBlocks, addReceiver } from '../dstream/operators/block-source.
 import { addFileSource } from '../dstream/operators/file-source.ts';
 import { addTransform } from '../dstream/operators/transform.ts';
 import { addUnion } from '../dstream/operators/union.ts';
-import { resolveOperatorOptions, type OperatorOptions, type TransformOptions } from '../dstream/options.ts';
+import type { OperatorOptions, TransformOptions } from '../dstream/options.ts';
 import type { RDD } from '../rdd/rdd.ts';
 import type { RddContext } from '../rdd/rdd-context.ts';
 import { createIterableReceiver, type AsyncSource } from '../sources/iterable-receiver.ts';
@@ -19,10 +19,12 @@ import {
   resolveFileOptions,
   resolveIterableOptions,
   resolveQueueOptions,
+  resolveReceiverOptions,
   resolveSocketOptions,
   type CodecFileStreamOptions,
   type IterableStreamOptions,
   type QueueStreamOptions,
+  type ReceiverStreamOptions,
   type SocketStreamOptions,
   type TextFileStreamOptions,
 } from './source-options.ts';
@@ -34,10 +36,14 @@ export abstract class StreamSources {
   /** Makes datasets beside the streams, such as a list of names to join with. */
   readonly rddContext: RddContext;
 
+  /** Whether records are logged where a stream does not say otherwise. */
+  readonly #isLogged: boolean;
+
   /** @internal */
-  constructor(graph: Graph, rddContext: RddContext) {
-    this.graph = graph;
-    this.rddContext = rddContext;
+  constructor(parts: { readonly graph: Graph; readonly rddContext: RddContext; readonly isLogged: boolean }) {
+    this.graph = parts.graph;
+    this.rddContext = parts.rddContext;
+    this.#isLogged = parts.isLogged;
   }
 
   /**
@@ -48,8 +54,8 @@ export abstract class StreamSources {
    * @throws {UsageError} If an argument or option is wrong, or the context was started.
    */
   socketTextStream(host: string, port: number, options: SocketStreamOptions = {}): DStream<string> {
-    const receiver = createSocketReceiver(resolveSocketOptions(host, port, options));
-    return new DStream(this.graph, addReceiver(this.graph, receiver, { kind: 'socketTextStream', uid: options.uid }));
+    const { isLogged = this.#isLogged, ...settings } = resolveSocketOptions(host, port, options);
+    return new DStream(this.graph, addReceiver(this.graph, createSocketReceiver(settings), { kind: 'socketTextStream', uid: options.uid, isLogged }));
   }
 
   /**
@@ -57,9 +63,9 @@ export abstract class StreamSources {
    *
    * @throws {UsageError} If an option is wrong, or the context was started.
    */
-  receiverStream<T>(receiver: Receiver<T>, options: OperatorOptions = {}): DStream<T> {
-    const { uid } = resolveOperatorOptions('receiverStream', options);
-    return new DStream(this.graph, addReceiver(this.graph, receiver, { kind: 'receiverStream', uid }));
+  receiverStream<T>(receiver: Receiver<T>, options: ReceiverStreamOptions = {}): DStream<T> {
+    const { uid, isLogged = this.#isLogged } = resolveReceiverOptions(options);
+    return new DStream(this.graph, addReceiver(this.graph, receiver, { kind: 'receiverStream', uid, isLogged }));
   }
 
   /**
@@ -70,8 +76,8 @@ export abstract class StreamSources {
    * @throws {UsageError} If an option is wrong, or the context was started.
    */
   fromAsyncIterable<T extends Rec>(iterable: AsyncSource<T>, options: IterableStreamOptions<T> = {}): DStream<T> {
-    const { uid, position } = resolveIterableOptions(iterable, options);
-    return new DStream(this.graph, addReceiver(this.graph, createIterableReceiver(iterable, position), { kind: 'fromAsyncIterable', uid }));
+    const { uid, position, isLogged = this.#isLogged } = resolveIterableOptions(iterable, options);
+    return new DStream(this.graph, addReceiver(this.graph, createIterableReceiver(iterable, position), { kind: 'fromAsyncIterable', uid, isLogged }));
   }
 
   /**
@@ -98,7 +104,10 @@ export abstract class StreamSources {
    */
   queueStream<T extends Rec>(queue: QueueItem<T>[], options: QueueStreamOptions<T> = {}): DStream<T> {
     const { uid, settings } = resolveQueueOptions(queue, options);
-    return new DStream<T>(this.graph, addPolledBlocks<T>(this.graph, createQueueSource(queue, settings), { kind: 'queueStream', uid }));
+    return new DStream<T>(
+      this.graph,
+      addPolledBlocks<T>(this.graph, createQueueSource(queue, settings), { kind: 'queueStream', uid, isLogged: this.#isLogged }),
+    );
   }
 
   /**

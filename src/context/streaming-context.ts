@@ -7,25 +7,20 @@ import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
 import { Graph } from '../dstream/graph.ts';
 import type { Env, Logger } from '../env/env.ts';
-import type { FileLock } from '../env/file-system.ts';
-import { makeDirectoryDurably } from '../env/make-directory.ts';
-import { createMemoryFileSystem } from '../env/memory-file-system.ts';
+import type { LogStatus } from '../journal/journal.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
-import { readStore } from '../recovery/read-store.ts';
-import { requireSameGraph } from '../recovery/recover.ts';
-import { checkpointDirectory } from '../recovery/store-layout.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
-import { lockDirectory, noteOwner } from './directory-lock.ts';
+import { attachStore, type Attachment } from './attach-store.ts';
+import { noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
-import { RECORD_BYTES_MAX, resolveContextOptions, type ResolvedContextOptions, type StreamingContextOptions } from './options.ts';
+import { resolveContextOptions, type ResolvedContextOptions, type StreamingContextOptions } from './options.ts';
 import { StreamSources } from './stream-sources.ts';
 
 /** Options of {@link StreamingContext.getOrCreate}. */
@@ -64,20 +59,6 @@ export interface StopOptions {
    * @defaultValue true
    */
   readonly rddContext?: boolean;
-}
-
-/** The store directory a context belongs to, locked and read. */
-interface Attachment {
-  readonly env: Env;
-  /** The same, with the files of the store: those of `env`, or files in memory. */
-  readonly storeEnv: Env;
-  readonly isDurable: boolean;
-  readonly directory: string;
-  readonly lock: FileLock;
-  readonly store: CheckpointStore;
-  readonly isStoreOpen: boolean;
-  /** Why the context must not start. */
-  readonly refusal: Error | undefined;
 }
 
 /**
@@ -122,7 +103,11 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   constructor(options: StreamingContextOptions) {
     const settings = resolveContextOptions(options);
     const { batchInterval, defaultParallelism, rddContext } = settings;
-    super(new Graph(batchInterval, defaultParallelism), rddContext ?? new RddContext({ defaultParallelism }));
+    super({
+      graph: new Graph(batchInterval, defaultParallelism),
+      rddContext: rddContext ?? new RddContext({ defaultParallelism }),
+      isLogged: settings.writeAheadLog,
+    });
     this.#settings = settings;
   }
 
@@ -163,6 +148,11 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     return this.#state;
   }
 
+  /** How the write-ahead log fares: its size, whether the disk is full, how long its syncs take. Undefined while it is not open. */
+  get logStatus(): LogStatus | undefined {
+    return this.#driver?.logStatus;
+  }
+
   /** Tells a listener of everything that happens from here on. */
   addListener(listener: StreamingListener): void {
     this.#listeners.add(listener);
@@ -199,6 +189,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
           env,
           storeEnv,
           directory,
+          isDurable,
           settings: isDurable ? this.#settings : volatileSettings(this.#settings),
           graph: this.graph,
           store,
@@ -283,39 +274,13 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     await this.stop();
   }
 
-  /** Takes a directory; without `createStore` one in memory. */
   async #attach(env: Env, directory: string, createStore?: (directory: string) => CheckpointStore): Promise<void> {
-    const isDurable = createStore !== undefined;
     if (this.#attachment !== undefined)
       throw new UsageError(
         'STREAM_ILLEGAL_STATE',
         `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
-    const storeEnv = isDurable ? env : { ...env, files: createMemoryFileSystem() };
-    await withDirectoryErrors(directory, async () => {
-      await makeDirectoryDurably(storeEnv.files, directory, { purpose: 'a store directory', access: 'private' });
-      const lock = await lockDirectory(storeEnv, directory);
-      const store = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
-      try {
-        const reading = await readStore(storeEnv, { directory, app: this.#settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
-        const isStoreOpen = reading.kind === 'store';
-        const refusal = isStoreOpen ? this.#compare(reading.graph, directory) : undefined;
-        this.#attachment = { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, refusal };
-      } catch (error) {
-        await store.close();
-        await lock.release();
-        throw error;
-      }
-    });
-  }
-
-  #compare(before: Parameters<typeof requireSameGraph>[0], directory: string): Error | undefined {
-    try {
-      requireSameGraph(before, this.graph.descriptor, directory);
-      return undefined;
-    } catch (error) {
-      return toError(error);
-    }
+    this.#attachment = await attachStore({ env, directory, createStore, settings: this.#settings, graph: this.graph.descriptor });
   }
 
   async #requireReady(): Promise<Attachment> {

@@ -10,6 +10,11 @@ export function crc32(...pieces: readonly Uint8Array[]): number {
   return crc;
 }
 
+/** Goes on with a CRC-32: the result is that of all bytes so far and these. */
+export function crc32From(crc: number, bytes: Uint8Array): number {
+  return bytes.length === 0 ? crc : zlibCrc32(bytes, crc);
+}
+
 /** SHA-256 as 64 lower-case hex digits. */
 export function sha256Hex(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');

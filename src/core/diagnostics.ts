@@ -28,6 +28,10 @@ export interface DiagnosticEvents {
   readonly 'checkpoint-started': { readonly app: string; readonly number: number; readonly batchTime: BatchTime };
   /** A checkpoint is durable and anchored in the journal. */
   readonly 'checkpoint-written': { readonly app: string; readonly number: number; readonly batchTime: BatchTime; readonly slots: number };
+  /** The disk has no room: receivers pause. */
+  readonly 'disk-full': { readonly app: string };
+  /** The disk has room again: receivers go on. */
+  readonly 'disk-room': { readonly app: string };
 }
 
 /** What recovery found of the driver before. */

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   STREAM_CODE_VERSION: 'batches that must run again were planned by another version of the program',
   STREAM_CODEC: 'a value cannot be encoded or decoded',
   STREAM_DIRECTORY: 'the store directory cannot be used',
+  STREAM_DISK_FULL: 'the disk has no room for a record; nothing of it is in the log, and it may be appended again',
   STREAM_EMPTY_RDD: 'an action that needs a record was called on an empty dataset',
   STREAM_FENCED: 'a newer driver has taken over',
   STREAM_GRAPH_CHANGED: 'the graph is not the one the checkpoint belongs to',
@@ -75,9 +76,28 @@ export class UsageError extends StreamError {
   override readonly exitCode: ExitCode = EXIT_CODES.usage;
 }
 
+/** Where the write-ahead log is damaged. */
+export interface LogDamage {
+  /** The number of the segment. */
+  readonly segment: number;
+  /** Where in its file the damage begins, in bytes. */
+  readonly offset: number;
+  /** The first record that is damaged or missing. */
+  readonly lsnFrom: number;
+  /** The last one; undefined where nothing whole follows. */
+  readonly lsnTo: number | undefined;
+}
+
 /** Data on disk is damaged, missing or contradicts itself: a person must look. Exit code 78. */
 export class CorruptionError extends StreamError {
   override readonly exitCode: ExitCode = EXIT_CODES.corruption;
+  /** The place, where it is the log that is damaged. */
+  readonly damage: LogDamage | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { readonly damage?: LogDamage }) {
+    super(code, message, options);
+    this.damage = options?.damage;
+  }
 }
 
 /** The storage failed; what was in flight is indeterminate. Restart: the next start finds out what is there. Exit code 74. */

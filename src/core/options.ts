@@ -52,3 +52,10 @@ export function textOption(owner: string, name: string, value: unknown): string 
   }
   return value;
 }
+
+/** Checks an option that is true or false. */
+export function flagOption(owner: string, name: string, { value, fallback }: { readonly value: unknown; readonly fallback: boolean }): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') throw optionError(owner, name, { expected: 'true or false', found: value });
+  return value;
+}

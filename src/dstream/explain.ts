@@ -35,6 +35,12 @@ function outputPromise(output: OutputNode): { readonly isOnce: boolean; readonly
 function sourcePromise(source: SourceNode): { readonly isOnce: boolean; readonly because: string } {
   const declared = source.kind === 'receiver' ? source.receiver.guarantee : source.source.guarantee;
   const isOnce = declared?.kind === 'exactly-once';
+  if (!source.isLogged) {
+    return {
+      isOnce: false,
+      because: `"${source.uid}": its records are not logged (writeAheadLog is false), so a crash loses those that were in no completed batch, and state loses all since the last checkpoint`,
+    };
+  }
   return {
     isOnce,
     because: `"${source.uid}": ${declared?.because ?? 'its receiver declares no guarantee, so what is in flight at a crash may be lost or come twice'}`,

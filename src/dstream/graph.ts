@@ -59,8 +59,8 @@ export interface StreamNode<out T> {
 
 /** A source stream: one that pushes records, or one that is asked at each batch. */
 export type SourceNode =
-  | { readonly kind: 'receiver'; readonly uid: Uid; readonly receiver: Receiver<unknown> }
-  | { readonly kind: 'polled'; readonly uid: Uid; readonly source: PolledSource };
+  | { readonly kind: 'receiver'; readonly uid: Uid; readonly receiver: Receiver<unknown>; readonly isLogged: boolean }
+  | { readonly kind: 'polled'; readonly uid: Uid; readonly source: PolledSource; readonly isLogged: boolean };
 
 /** An output of the graph. */
 export type OutputNode =

@@ -27,8 +27,12 @@ export interface FileHandle {
   write(pieces: readonly Uint8Array[], position: number): number;
   /** Makes what was written durable, with the size (fdatasync). A failure says that nothing about un-synced data is known any more: never retry. */
   sync(): Promise<void>;
-  /** Reads up to `length` bytes from `position`; fewer only at the end of the file. */
-  read(position: number, length: number): Promise<Uint8Array>;
+  /**
+   * Reads up to `length` bytes from `position`; fewer only at the end of the file. With `into` they are put there, and what is returned is the beginning of it.
+   */
+  read(position: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** Reads into `into` from `position` and returns the part of it that was filled: fewer bytes only at the end of the file. Synchronous. */
+  readNow(position: number, into: Uint8Array): Uint8Array;
   /** Size in bytes. */
   size(): Promise<number>;
   /** Closes it; safe to call again. */
@@ -41,15 +45,25 @@ export interface FileLock {
   release(): Promise<void>;
 }
 
+/** What a file is opened for. */
+export type OpenMode = 'read' | 'update' | 'create' | 'create-public';
+
 /** A file system. Errors carry the errno name in `code`, as in Node. */
 export interface FileSystem {
   /**
-   * Opens a file: `read` an existing one for reading and syncing, `create` a new one for writing (EEXIST if the name is taken), mode 0600. `create-public` likewise, for others to
-   * read too, as the umask of the process says.
+   * Opens a file: `read` an existing one for reading and syncing, `update` an existing one for writing, `create` a new one for writing (EEXIST if the name is taken), mode 0600.
+   * `create-public` likewise, for others to read too, as the umask of the process says.
    */
-  open(path: string, mode: 'read' | 'create' | 'create-public'): Promise<FileHandle>;
+  open(path: string, mode: OpenMode): Promise<FileHandle>;
   /** What `path` is; undefined if there is nothing. Does not follow links. */
   stat(path: string): Promise<FileInfo | undefined>;
+  /**
+   * The number by which the file system knows what `path` names at this moment, as decimal digits; undefined if there is nothing. Synchronous: a look at a name that is in memory
+   * takes microseconds, a trip through the thread pool ten times as long.
+   */
+  inodeNow(path: string): string | undefined;
+  /** How many bytes may still be written on the file system of a directory. */
+  freeBytes(directory: string): Promise<number>;
   /** The names in a directory, sorted. */
   list(directory: string): Promise<readonly string[]>;
   /** The names in a directory with what they are, sorted by name. */

@@ -1,6 +1,6 @@
 // Files in the memory of the process: for a context that has no directory. Nothing outlives the process, so a sync has nothing to do.
 import { dirname } from 'node:path';
-import type { FileHandle, FileInfo, FileSystem } from './file-system.ts';
+import type { FileHandle, FileInfo, FileSystem, OpenMode } from './file-system.ts';
 
 interface MemoryFile {
   readonly kind: 'file';
@@ -18,6 +18,13 @@ interface MemoryDirectory {
 
 type Entry = MemoryFile | MemoryDirectory;
 
+/** A copy of the bytes: at the beginning of `into`, if that is given. */
+export function copyInto(bytes: Uint8Array, into: Uint8Array | undefined): Uint8Array {
+  if (into === undefined) return Buffer.from(bytes);
+  into.set(bytes);
+  return into.subarray(0, bytes.length);
+}
+
 function errno(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
@@ -27,9 +34,9 @@ class MemoryFiles implements FileSystem {
   readonly #locked = new Set<string>();
   #last = 1;
 
-  async open(path: string, mode: 'read' | 'create' | 'create-public'): Promise<FileHandle> {
+  async open(path: string, mode: OpenMode): Promise<FileHandle> {
     const known = this.#entries.get(path);
-    if (mode === 'read') {
+    if (mode === 'read' || mode === 'update') {
       if (known?.kind !== 'file') throw errno(known === undefined ? 'ENOENT' : 'EISDIR', path);
       return this.#handle(known);
     }
@@ -43,6 +50,15 @@ class MemoryFiles implements FileSystem {
     const entry = this.#entries.get(path.endsWith('/.') ? path.slice(0, -2) : path);
     if (entry === undefined) return undefined;
     return { kind: entry.kind, size: entry.kind === 'file' ? entry.size : 0, inode: String(entry.inode), modifiedMs: entry.changed };
+  }
+
+  inodeNow(path: string): string | undefined {
+    const inode = this.#entries.get(path)?.inode;
+    return inode === undefined ? undefined : String(inode);
+  }
+
+  async freeBytes(): Promise<number> {
+    return Number.MAX_SAFE_INTEGER;
   }
 
   async list(directory: string): Promise<readonly string[]> {
@@ -129,7 +145,8 @@ class MemoryFiles implements FileSystem {
         return bytes.length;
       },
       sync: () => Promise.resolve(),
-      read: async (position, length) => Buffer.from(file.bytes.subarray(position, Math.min(position + length, file.size))),
+      read: async (position, length, into) => copyInto(file.bytes.subarray(position, Math.min(position + length, file.size)), into),
+      readNow: (position, into) => copyInto(file.bytes.subarray(position, Math.min(position + into.length, file.size)), into),
       size: () => Promise.resolve(file.size),
       close: () => Promise.resolve(),
     };

@@ -1,10 +1,10 @@
 // The real file system. Writes are synchronous (a copy into the page cache, measured faster than a trip through the thread pool); syncs are not.
 import { createHash } from 'node:crypto';
-import { constants, writevSync } from 'node:fs';
+import { constants, fdatasync, lstatSync, readSync, writevSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { isErrno } from './errno.ts';
-import type { FileHandle, FileInfo, FileLock, FileSystem } from './file-system.ts';
+import type { FileHandle, FileInfo, FileLock, FileSystem, OpenMode } from './file-system.ts';
 
 function kindOf(found: { isFile(): boolean; isDirectory(): boolean }): FileInfo['kind'] {
   return found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other';
@@ -14,9 +14,10 @@ function createNodeFileHandle(handle: fs.FileHandle): FileHandle {
   let closing: Promise<void> | undefined;
   return {
     write: (pieces, position) => writevSync(handle.fd, pieces, position),
-    sync: () => handle.datasync(),
-    async read(position, length) {
-      const buffer = Buffer.allocUnsafe(length);
+    // The callback form: 0.1 ms less than the promise of the handle in each group of the log (measured by bench/wal).
+    sync: () => new Promise((resolve, reject) => fdatasync(handle.fd, (error) => (error === null ? resolve() : reject(error)))),
+    async read(position, length, into) {
+      const buffer = into ?? Buffer.allocUnsafe(length);
       let filled = 0;
       while (filled < length) {
         const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
@@ -24,6 +25,15 @@ function createNodeFileHandle(handle: fs.FileHandle): FileHandle {
         filled += bytesRead;
       }
       return buffer.subarray(0, filled);
+    },
+    readNow(position, into) {
+      let filled = 0;
+      while (filled < into.length) {
+        const count = readSync(handle.fd, into, filled, into.length - filled, position + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return into.subarray(0, filled);
     },
     async size() {
       return (await handle.stat()).size;
@@ -74,6 +84,11 @@ async function lockDirectory(directory: string): Promise<FileLock | undefined> {
   };
 }
 
+function flagsOf(mode: OpenMode): number {
+  if (mode === 'read') return constants.O_RDONLY;
+  return mode === 'update' ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+}
+
 async function syncDirectory(path: string): Promise<void> {
   const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -87,10 +102,14 @@ async function syncDirectory(path: string): Promise<void> {
 export function createNodeFileSystem(): FileSystem {
   return {
     async open(path, mode) {
-      const flags = mode === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-      return createNodeFileHandle(await fs.open(path, flags | constants.O_NOFOLLOW, mode === 'create-public' ? 0o666 : 0o600));
+      return createNodeFileHandle(await fs.open(path, flagsOf(mode) | constants.O_NOFOLLOW, mode === 'create-public' ? 0o666 : 0o600));
     },
     stat: statOf,
+    inodeNow: (path) => lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino.toString(),
+    async freeBytes(directory) {
+      const { bavail, bsize } = await fs.statfs(directory);
+      return bavail * bsize;
+    },
     async list(directory) {
       return (await fs.readdir(directory)).sort();
     },

@@ -3,7 +3,7 @@ import { CorruptionError } from '../core/errors.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { LogPosition } from '../wal/read-at.ts';
 import type { BatchCompleted, BatchInput, BatchPlanned, BlockAdded, JournalEvent, Opened, SourcePositioned } from './events.ts';
-import { loggedBytes, type Ledger, type LoggedBlock, type TakenFiles } from './ledger.ts';
+import { bytesOf, loggedBytes, type Ledger, type LoggedBlock, type TakenFiles } from './ledger.ts';
 
 /** An event and where it stands in the log. */
 export interface LoggedEvent {
@@ -37,9 +37,10 @@ function applyBlock(ledger: Ledger, event: BlockAdded, position: LogPosition): v
   }
   ledger.positions.set(event.stream, positions);
   ledger.lastBlock = { epoch, counter };
-  const { stream, blockId, recordCount, codec } = event;
-  ledger.waiting.push({ stream, blockId, recordCount, codec, position });
-  ledger.waitingBytes += position.frameBytes;
+  const { stream, blockId, recordCount, codec, unloggedBytes } = event;
+  const block: LoggedBlock = { stream, blockId, recordCount, codec, position, ...(unloggedBytes === undefined ? {} : { unloggedBytes }) };
+  ledger.waiting.push(block);
+  ledger.waitingBytes += bytesOf(block);
 }
 
 function filesOf(ledger: Ledger, stream: string): TakenFiles {

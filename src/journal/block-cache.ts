@@ -11,10 +11,10 @@ export class BlockCache {
     this.#bytesMax = bytesMax;
   }
 
-  /** Keeps a block if there is room. */
-  put(blockId: BlockId, pieces: readonly Uint8Array[]): void {
+  /** Keeps a block if there is room; in any case if its bytes are nowhere else. */
+  put(blockId: BlockId, pieces: readonly Uint8Array[], when: 'if-there-is-room' | 'in-any-case' = 'if-there-is-room'): void {
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (this.#bytes + bytes > this.#bytesMax) return;
+    if (when === 'if-there-is-room' && this.#bytes + bytes > this.#bytesMax) return;
     const [only] = pieces;
     this.#blocks.set(blockId, pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces));
     this.#bytes += bytes;

@@ -32,12 +32,15 @@ const openedShape = object<Omit<Opened, 'kind'>>({
   graph: graphDescriptorShape,
 });
 
-const blockShape = object<{ stream: string; blockId: string; recordCount: number; codec: string; ranges: readonly SourceRange[] | undefined }>({
+const blockShape = object<
+  Omit<BlockAdded, 'kind' | 'payload' | 'ranges'> & { readonly ranges: readonly SourceRange[] | undefined; readonly unloggedBytes: number | undefined }
+>({
   stream: string,
   blockId: string,
   recordCount: count,
   codec: string,
   ranges: optional(array(rangeShape)),
+  unloggedBytes: optional(count),
 });
 
 /** Reads a planned file back from data. */
@@ -90,7 +93,7 @@ function replacer(_key: string, value: unknown): unknown {
 /** The frame type and the pieces of an event's bytes; the payload of a block stands behind the text. */
 export function encodeEvent(event: JournalEvent): { readonly type: number; readonly payload: readonly Uint8Array[] } {
   const type = EVENT_TYPES[event.kind];
-  const pieces = event.kind === 'block-added' ? event.payload : [];
+  const pieces = event.kind === 'block-added' && event.unloggedBytes === undefined ? event.payload : [];
   const text = JSON.stringify({ v: EVENT_VERSION, ...event, kind: undefined, payload: undefined }, replacer);
   return { type, payload: [new ByteWriter(text.length + 16).text(text).finish(), ...pieces] };
 }

@@ -33,6 +33,8 @@ export interface BlockAdded {
   /** How the records stand in the payload. */
   readonly codec: string;
   readonly ranges?: readonly SourceRange[] | undefined;
+  /** How many bytes the records have, if they are in the memory of the driver only, because their stream is not logged: the event then says that they came, and a crash loses them. */
+  readonly unloggedBytes?: number | undefined;
   /** The records, each followed by a line feed. */
   readonly payload: readonly Uint8Array[];
 }

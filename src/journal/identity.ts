@@ -1,6 +1,6 @@
 // The file `identity`: which store this is, whose, and the epoch of its newest driver. Replaced by rename, so it is always whole.
 import { sha256Hex } from '../core/checksum.ts';
-import { CorruptionError } from '../core/errors.ts';
+import { CorruptionError, LockedError } from '../core/errors.ts';
 import { toHex, type Incarnation, type StoreId } from '../core/ids.ts';
 import { count, object, ShapeError, string, type Shape } from '../core/shape.ts';
 import type { Env } from '../env/env.ts';
@@ -96,4 +96,34 @@ export async function raiseEpoch(env: Env, directory: string, identity: Identity
   const raised = { ...identity, epoch: identity.epoch + 1, incarnation: toHex(env.random.bytes(ID_BYTES)) };
   await writeIdentity(env, directory, raised);
   return raised;
+}
+
+/** Tells whether the newest driver of a store is this one. */
+export interface OwnerWatch {
+  /** Looks at the file `identity`: microseconds. False for ever once another driver has raised the epoch. */
+  isOwner(): boolean;
+  /** Ends it; safe to call again. */
+  close(): Promise<void>;
+}
+
+/**
+ * Watches whether another driver raises the epoch. `identity` is replaced by rename, never written over, so the number of its inode says enough, as long as the file that this driver
+ * wrote is kept open: then its number is given to no other file.
+ *
+ * @throws {LockedError} If another driver has raised it already.
+ */
+export async function watchIdentity(env: Env, directory: string, identity: Identity): Promise<OwnerWatch> {
+  const path = identityPath(directory);
+  const inode = env.files.inodeNow(path);
+  const handle = await env.files.open(path, 'read');
+  const found = decodeIdentity(path, Buffer.from(await handle.read(0, FILE_BYTES_MAX)).toString('utf8'));
+  const isOwner = (): boolean => inode !== undefined && env.files.inodeNow(path) === inode;
+  if (found.incarnation !== identity.incarnation || !isOwner()) {
+    await handle.close();
+    throw new LockedError(
+      'STREAM_FENCED',
+      `Cannot go on with the store "${directory}" as it must be this driver's, of epoch ${identity.epoch}: another one of epoch ${found.epoch} has taken over`,
+    );
+  }
+  return { isOwner, close: () => handle.close() };
 }

@@ -13,6 +13,8 @@ export interface LoggedBlock {
   readonly recordCount: number;
   readonly codec: string;
   readonly position: LogPosition;
+  /** How many bytes the records have, if they are not in the log. */
+  readonly unloggedBytes?: number | undefined;
 }
 
 /** What a stream gives to a batch. */
@@ -106,12 +108,13 @@ const positionShape: Shape<LogPosition> = object<{ [K in keyof LogPosition]: Log
   frameBytes: count,
 });
 
-const blockShape: Shape<LoggedBlock> = object<{ [K in keyof LoggedBlock]: LoggedBlock[K] }>({
+const blockShape: Shape<LoggedBlock> = object<{ [K in keyof Required<LoggedBlock>]: LoggedBlock[K] }>({
   stream: string,
   blockId: string,
   recordCount: count,
   codec: string,
   position: positionShape,
+  unloggedBytes: optional(count),
 });
 
 const rowShape = object<{ batchTime: number; planId: string; fingerprint: string }>({ batchTime: count, planId: string, fingerprint: string });
@@ -183,9 +186,14 @@ export function encodeLedger(ledger: Ledger): Uint8Array {
   return Buffer.from(JSON.stringify({ ...ledger, waitingBytes: undefined }, plain));
 }
 
-/** The bytes of blocks as they stand in the log. */
+/** The bytes of a block as it stands in the log, or in memory. */
+export function bytesOf({ position, unloggedBytes = 0 }: Pick<LoggedBlock, 'position' | 'unloggedBytes'>): number {
+  return position.frameBytes + unloggedBytes;
+}
+
+/** The bytes of blocks as they stand in the log, or in memory. */
 export function loggedBytes(blocks: readonly LoggedBlock[]): number {
-  return blocks.reduce((sum, block) => sum + block.position.frameBytes, 0);
+  return blocks.reduce((sum, block) => sum + bytesOf(block), 0);
 }
 
 /** Reads a ledger back. Throws if the bytes are none. */

@@ -3,6 +3,7 @@ import type { Uid } from '../core/ids.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { BatchInput, BatchPlanned, InputFile } from './events.ts';
 import type { Ledger, LoggedBlock } from './ledger.ts';
+import { bytesOf } from './ledger.ts';
 
 /** How many inputs each stream gives to a batch: blocks, or partitions of its files. */
 export type InputCounts = ReadonlyMap<Uid, number>;
@@ -50,7 +51,7 @@ function takeBlocks(ledger: Ledger, request: PlanRequest, room: Room): readonly 
   for (const block of ledger.waiting) {
     if (!request.streams.includes(block.stream)) continue;
     room.records -= block.recordCount;
-    room.bytes -= block.position.frameBytes;
+    room.bytes -= bytesOf(block);
     if (taken.length > 0 && (room.records < 0 || room.bytes < 0)) break;
     taken.push(block);
   }

@@ -1,18 +1,27 @@
-// All events of a scanned log, without the bytes of the blocks: what recovery decides on.
+// All events of a log, without the bytes of the blocks: what recovery decides on. They are collected while the log is scanned, so that it is read once.
 import { decodeEvent } from '../journal/event-codec.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
-import { replaySpans, type ScanOptions, type SegmentSpan } from '../wal/scan.ts';
+import type { LogPosition } from '../wal/read-at.ts';
+import { scanWal, type ScanOptions, type WalScan } from '../wal/scan.ts';
 
-/** Reads the events of the spans in order. */
-export async function readEvents(options: ScanOptions, spans: readonly SegmentSpan[]): Promise<readonly LoggedEvent[]> {
+/** A log as it was scanned, and what it says. */
+export interface EventScan {
+  readonly scan: WalScan;
+  readonly events: readonly LoggedEvent[];
+}
+
+/** Scans a log and decodes its events in order. */
+export async function scanEvents(options: ScanOptions): Promise<EventScan> {
   const events: LoggedEvent[] = [];
-  await replaySpans(options, spans, {
-    fromLsn: 0,
-    visit: (frame, segment) => {
-      const event = decodeEvent(frame.type, frame.payload, frame.lsn);
-      const position = { lsn: frame.lsn, segment, offset: frame.offset, frameBytes: frame.frameBytes };
-      events.push({ event: event.kind === 'block-added' ? { ...event, payload: [] } : event, position });
-    },
+  const scan = await scanWal(options, (frame, segment) => {
+    const event = decodeEvent(frame.type, frame.payload, frame.lsn);
+    const position = { lsn: frame.lsn, segment, offset: frame.offset, frameBytes: frame.frameBytes };
+    events.push({ event: event.kind === 'block-added' ? { ...event, payload: [] } : event, position });
   });
-  return events;
+  return { scan, events };
+}
+
+/** The events with the positions of those that were written afresh. */
+export function relocate(events: readonly LoggedEvent[], moved: ReadonlyMap<number, LogPosition>): readonly LoggedEvent[] {
+  return events.map(({ event, position }) => ({ event, position: moved.get(position.lsn) ?? position }));
 }

@@ -3,8 +3,7 @@ import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
-import { scanWal, type ScanOptions } from '../wal/scan.ts';
-import { readEvents } from './read-events.ts';
+import { scanEvents } from './read-events.ts';
 import { lastGraph } from './recover.ts';
 import { journalDirectory, readOwner } from './store-layout.ts';
 
@@ -26,15 +25,13 @@ export async function readStore(
   const identity = await readOwner(env, { directory, app, isSynced: false });
   if (identity === undefined) return { kind: 'absent' };
   await store.open('existing');
-  const options: ScanOptions = {
+  const { events } = await scanEvents({
     files: env.files,
     directory: journalDirectory(directory),
     storeId: identity.storeId,
     payloadBytesMax: recordBytesMax,
     isSynced: false,
-  };
-  const scan = await scanWal(options);
-  const events = await readEvents(options, scan.spans);
+  });
   const { whole } = await new Checkpoints(store).heads();
   return { kind: 'store', graph: lastGraph(events, whole[0]) };
 }

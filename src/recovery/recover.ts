@@ -1,7 +1,7 @@
 // The order of a recovery: raise the epoch, sync and scan the log, begin a segment, restore, compare the graph, look at the sinks, claim them, judge again. Returns a value;
 // what must run is run by the scheduler.
 import { publish, type RecoveryFound } from '../core/diagnostics.ts';
-import { UsageError, type StreamError } from '../core/errors.ts';
+import { UsageError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import { toBatchTime } from '../core/time.ts';
@@ -11,17 +11,20 @@ import type { Env } from '../env/env.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { Opened } from '../journal/events.ts';
-import { raiseEpoch, STORE_FORMAT_VERSION, type Identity } from '../journal/identity.ts';
+import { raiseEpoch, STORE_FORMAT_VERSION, watchIdentity, type Identity, type OwnerWatch } from '../journal/identity.ts';
+import { DiskSpace } from '../journal/disk-space.ts';
 import { Journal } from '../journal/journal.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
-import { scanWal, type ScanOptions } from '../wal/scan.ts';
-import { openWal } from '../wal/wal.ts';
+import { openWal, type OpenedWal } from '../wal/open-wal.ts';
+import type { ScanOptions } from '../wal/scan.ts';
+import { SegmentTakenError } from '../wal/segment-files.ts';
+import type { WalOptions } from '../wal/wal.ts';
 import { compareGraphs } from './compare-graphs.ts';
 import { decideBatch, type BatchAction } from './decide-batch.ts';
 import { claimSinks, type SinkOutput } from './judge-sinks.ts';
-import { readEvents } from './read-events.ts';
+import { relocate, scanEvents, type EventScan } from './read-events.ts';
 import { restoreCheckpoint, type Restored } from './restore-checkpoint.ts';
 import { createStore, journalDirectory, readOwner } from './store-layout.ts';
 
@@ -30,7 +33,11 @@ export interface LogLimits {
   readonly segmentBytesMax: number;
   readonly recordBytesMax: number;
   readonly groupBytesMax: number;
+  readonly idleMarkMs: number;
+  /** Whether segments are filled with zeros ahead. */
+  readonly isPrepared: boolean;
   readonly blockCacheBytesMax: number;
+  readonly ballastBytes: number;
 }
 
 /** What a recovery works with. */
@@ -46,12 +53,16 @@ export interface RecoverOptions {
   /** Whether the store is open already. */
   readonly isStoreOpen: boolean;
   readonly limits: LogLimits;
-  readonly onPoisoned: (error: StreamError) => void;
+  readonly onPoisoned: (error: Error) => void;
 }
 
 /** A store that is ready to go on. */
 export interface Recovered {
   readonly identity: Identity;
+  /** Open until the driver ends. */
+  readonly watch: OwnerWatch;
+  /** Begun by the driver, once it can hold receivers back. */
+  readonly space: DiskSpace;
   readonly journal: Journal;
   readonly states: Map<Uid, KeyedState>;
   readonly checkpoints: Checkpoints;
@@ -147,11 +158,12 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     payloadBytesMax: limits.recordBytesMax,
     isSynced: true,
   };
-  const scan = await scanWal(scanOptions);
+  const watch = await watchIdentity(env, directory, identity);
   const { onPoisoned } = options;
-  const wal = await openWal({ env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, onPoisoned }, scan);
+  const walOptions = { env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, isOwner: () => watch.isOwner(), onPoisoned };
+  const { wal, moved, scan, events: scanned } = await openLog(scanOptions, walOptions);
   try {
-    const events = await readEvents(scanOptions, wal.spans);
+    const events = relocate(scanned, moved);
     const checkpoints = new Checkpoints(store);
     const restored = await restoreCheckpoint(checkpoints, events, { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn });
     const { accepted, ledger } = restored;
@@ -159,17 +171,48 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const batches = decideBatches(ledger, accepted?.head.batchTime ?? 0);
     requireSameCode(batches, codeVersion);
     const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });
-    const journal = new Journal(wal, ledger, limits.blockCacheBytesMax);
+    const space = new DiskSpace({ env, app, directory, ballastBytes: limits.ballastBytes, fail: onPoisoned });
+    const journal = new Journal({ wal, ledger, space, directory, epoch, blockCacheBytesMax: limits.blockCacheBytesMax });
     await anchorAccepted(journal, restored);
     await checkpoints.retain(restored.retained);
     const opened: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
     await journal.append(opened);
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
-    return { identity, journal, states: restored.states, checkpoints, retained: restored.retained, nextCheckpoint: restored.nextNumber, views, batches };
+    return {
+      identity,
+      watch,
+      space,
+      journal,
+      states: restored.states,
+      checkpoints,
+      retained: restored.retained,
+      nextCheckpoint: restored.nextNumber,
+      views,
+      batches,
+    };
   } catch (error) {
     await wal.close().catch(() => undefined);
+    await watch.close();
     throw error;
+  }
+}
+
+/**
+ * How often a start scans again because an older driver, whose lock was defeated, made a segment behind its back. Each such driver stops at its next sync. A driver that is not the
+ * newest any more stops instead: what it found is the log of another.
+ */
+const SCANS_MAX = 5;
+
+/** Scans the log and opens it behind what was found. */
+async function openLog(scanOptions: ScanOptions, walOptions: WalOptions): Promise<OpenedWal & EventScan> {
+  for (let scans = 1; ; scans++) {
+    const found = await scanEvents(scanOptions);
+    try {
+      return { ...(await openWal(walOptions, found.scan)), ...found };
+    } catch (error) {
+      if (!(error instanceof SegmentTakenError) || scans === SCANS_MAX || !walOptions.isOwner()) throw error;
+    }
   }
 }
 

@@ -24,6 +24,10 @@ export interface CheckpointerOptions {
   /** Heads that stay, newest first. */
   readonly retained: readonly StoredHead[];
   readonly nextNumber: number;
+  /** Called when the log was cut. */
+  readonly onCut: () => void;
+  /** Called when there was no room for a checkpoint. */
+  readonly onPostponed: () => void;
 }
 
 /** Decides when a checkpoint is due, and writes it. */
@@ -46,14 +50,15 @@ export class Checkpointer {
   }
 
   /**
-   * Writes a checkpoint of everything up to a batch whose completion is durable, with no plan behind it. Resolves when it is durable, anchored, and the log is cut.
+   * Writes a checkpoint of everything up to a batch whose completion is durable, with no plan behind it. Resolves when it is durable, anchored, and the log is cut; or with nothing
+   * done if the disk has no room for it: the older checkpoints and the log stay, and it is due again after the next batch.
    */
   async write(batchTime: BatchTime): Promise<void> {
+    if (!(await this.#options.journal.hasCheckpointRoom())) return this.#options.onPostponed();
     const { app, storeId, codeVersion, graph, journal, checkpoints, states } = this.#options;
     const { ledger } = journal;
     const number = this.#nextNumber;
     this.#nextNumber += 1;
-    const covered = ledger.batches.filter((batch) => batch.batchTime <= batchTime);
     const snapshot = { ...ledger, batches: ledger.batches.filter((batch) => batch.batchTime > batchTime) };
     const { lsn } = snapshot;
     const metadata = encodeMetadata({ graph, codeVersion, neededLsn: neededLsn(snapshot) });
@@ -77,9 +82,9 @@ export class Checkpointer {
     for (const state of states.values()) state.saved(stored.head.slots);
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
     forgetBatches(ledger, batchTime);
-    for (const batch of covered) for (const { blocks } of batch.inputs.values()) journal.releaseBlocks(blocks);
     await checkpoints.retain(this.#retained);
     await journal.cut(lowWater(this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn)));
+    this.#options.onCut();
     publish('checkpoint-written', () => ({ app, number, batchTime, slots: changed.length }));
   }
 }

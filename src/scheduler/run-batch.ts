@@ -22,6 +22,8 @@ export interface RunBatchOptions {
   /** What each sink held when it was opened. */
   readonly views: ReadonlyMap<Uid, SinkView>;
   readonly listeners: ListenerBus;
+  /** Whether records of the batch are lost because their stream is not logged. Then a rerun cannot give what the first run gave: what the sinks hold stays, what they lack is made of the rest. */
+  readonly hasLost: boolean;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -141,14 +143,25 @@ async function writeSink(options: RunBatchOptions, sink: SinkWork): Promise<Fing
   return fingerprints;
 }
 
+function rowsOf({ views }: RunBatchOptions, uid: Uid): SinkView['rows'] {
+  return views.get(uid)?.rows ?? new Map<number, never>();
+}
+
+/** The fingerprints of the partitions of the batch that a sink holds already. */
+function heldFingerprints(options: RunBatchOptions, uid: Uid): Fingerprints {
+  return new Map(
+    [...rowsOf(options, uid)].flatMap(([partitionId, row]) => (row.batchTime === options.batch.batchTime ? [[partitionId, row.fingerprint]] : [])),
+  );
+}
+
 /** After a crash: everything is computed and compared with what the sinks hold, then what is missing is committed. Outputs without a ledger run again. */
 async function runAgain(options: RunBatchOptions): Promise<Written> {
   const sinks = new Map<Uid, { readonly output: SinkWork; readonly prepared: Prepared }>();
   for (const output of sinkWork(options)) sinks.set(output.uid, { output, prepared: await prepareAll(options, output) });
   await computeStates(options);
   for (const [uid, { output, prepared }] of sinks) {
-    if (output.sink.guarantee !== 'transactional') continue;
-    const differences = compareWithRows(options.views.get(uid)?.rows ?? new Map(), options.batch.batchTime, fingerprintsOf(prepared));
+    if (output.sink.guarantee !== 'transactional' || options.hasLost) continue;
+    const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
     if (differences.length > 0) throw differenceError(options.batch, uid, differences);
   }
   const written = new Map<Uid, Fingerprints>();
@@ -156,9 +169,10 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
     const work = sinks.get(output.uid);
     if (work !== undefined) {
       await watched(options, output.uid, async () => {
-        for (const [partitionId, prepared] of work.prepared) await commitPartition(options, work.output, { partitionId, prepared });
+        const held = options.hasLost ? heldFingerprints(options, output.uid) : new Map<number, string>();
+        for (const [partitionId, prepared] of work.prepared) if (!held.has(partitionId)) await commitPartition(options, work.output, { partitionId, prepared });
+        written.set(output.uid, new Map([...fingerprintsOf(work.prepared), ...held]));
       });
-      written.set(output.uid, fingerprintsOf(work.prepared));
     } else if (output.kind === 'foreach') await watched(options, output.uid, () => runForeach(options, output));
   }
   return written;
@@ -169,6 +183,7 @@ async function runForState(options: RunBatchOptions): Promise<void> {
   const { batch, work } = options;
   const { completion } = batch;
   if (completion === undefined || options.graph.stateful.length === 0) return;
+  if (options.hasLost) return computeStates(options);
   for (const output of sinkWork(options)) {
     const differences = compareFingerprints(completion.written.get(output.uid) ?? new Map(), fingerprintsOf(await prepareAll(options, output)));
     if (differences.length > 0) throw differenceError(batch, output.uid, differences);

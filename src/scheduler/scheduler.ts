@@ -132,7 +132,9 @@ export class Scheduler {
     const { batchTime } = batch;
     const { defaultParallelism } = graph;
     const work = new BatchWork({ app, files: env.files, defaultParallelism, batch, journal, states, tasks });
-    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, now: () => env.clock.monotonic() };
+    const hasLost = mode !== 'first' && journal.hasLost(batch);
+    if (hasLost) env.logger.warn({ batchTime }, 'records of a batch are lost, as their stream is not logged: what its sinks hold of it stays');
+    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, hasLost, now: () => env.clock.monotonic() };
     if (mode === 'state-only') await runBatch(options, mode);
     else {
       const startedMs = this.#clock.nowMs;
@@ -147,6 +149,7 @@ export class Scheduler {
       listeners.post('onBatchCompleted', () => ({ ...started, completedMs, processingDelayMs, totalDelayMs: schedulingDelayMs + processingDelayMs }));
     }
     work.merge();
+    journal.release(batch);
   }
 }
 

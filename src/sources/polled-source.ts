@@ -18,7 +18,7 @@ export interface PolledContext {
   /** Journals a part of the beginning of the source; resolves when it is durable. */
   position(part: Pick<SourcePositioned, 'files' | 'isComplete'>): Promise<void>;
   /** Journals records as a block: each followed by a line feed, in canonical JSON. Resolves when it is durable. */
-  addBlock(block: Pick<BuiltBlock, 'pieces' | 'recordCount'>): Promise<void>;
+  addBlock(block: Pick<BuiltBlock, 'pieces' | 'bytes' | 'recordCount'>): Promise<void>;
 }
 
 /** A source that is asked at each batch. */

@@ -1,6 +1,5 @@
 // The sources of a program that are asked at each batch, with the journal behind them.
 import type { Uid } from '../core/ids.ts';
-import { blockIdOf } from '../core/ids.ts';
 import type { Env } from '../env/env.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { SourceOffer } from '../journal/plan-batch.ts';
@@ -10,11 +9,8 @@ import type { PolledContext, PolledSource } from './polled-source.ts';
 export interface PolledSourcesOptions {
   readonly env: Env;
   readonly journal: Journal;
-  readonly epoch: number;
   readonly batchBytesMax: number;
-  /** Numbers the blocks of all sources of this start. */
-  readonly nextBlock: () => number;
-  readonly sources: readonly { readonly uid: Uid; readonly source: PolledSource }[];
+  readonly sources: readonly { readonly uid: Uid; readonly source: PolledSource; readonly isLogged: boolean }[];
 }
 
 /** Asks all polled sources of a program. */
@@ -27,18 +23,19 @@ export class PolledSources {
 
   /** Settles where each source begins. */
   async begin(): Promise<void> {
-    for (const { uid, source } of this.#options.sources) await source.begin(this.#contextOf(uid));
+    for (const each of this.#options.sources) await each.source.begin(this.#contextOf(each));
   }
 
-  /** What each source offers to the next batch. What it gives as blocks is durable when this resolves. */
+  /** What each source offers to the next batch: nothing while the disk has no room. What it gives as blocks is durable when this resolves. */
   async poll(): Promise<ReadonlyMap<Uid, SourceOffer>> {
+    const { journal, sources } = this.#options;
     const offers = new Map<Uid, SourceOffer>();
-    for (const { uid, source } of this.#options.sources) offers.set(uid, await source.poll(this.#contextOf(uid)));
+    if (!journal.isDiskFull) for (const each of sources) offers.set(each.uid, await each.source.poll(this.#contextOf(each)));
     return offers;
   }
 
-  #contextOf(stream: Uid): PolledContext {
-    const { env, journal, epoch, batchBytesMax, nextBlock } = this.#options;
+  #contextOf({ uid: stream, isLogged }: { readonly uid: Uid; readonly isLogged: boolean }): PolledContext {
+    const { env, journal, batchBytesMax } = this.#options;
     return {
       env,
       stream,
@@ -49,8 +46,9 @@ export class PolledSources {
       async position(part) {
         await journal.append({ kind: 'source-positioned', stream, ...part });
       },
-      async addBlock({ pieces, recordCount }) {
-        await journal.append({ kind: 'block-added', stream, blockId: blockIdOf(epoch, nextBlock()), recordCount, codec: 'json-lines', payload: pieces });
+      async addBlock({ pieces, bytes, recordCount }) {
+        // An item that was begun goes on: its batch waits for it, and the batches make the room.
+        await journal.appendBlock({ stream, recordCount, codec: 'json-lines', payload: pieces, ...(isLogged ? {} : { unloggedBytes: bytes }) }, 'decision');
       },
     };
   }

@@ -2,12 +2,13 @@
 import { createDeferred, type Deferred } from '../core/deferred.ts';
 import { AbortError, SourceError, StreamError, toError, UsageError } from '../core/errors.ts';
 import { publish } from '../core/diagnostics.ts';
-import { blockIdOf, type Uid } from '../core/ids.ts';
+import type { Uid } from '../core/ids.ts';
 import type { ListenerBus } from '../core/listener.ts';
 import type { Env, Timer } from '../env/env.ts';
 import { pause } from '../env/pause.ts';
 import type { SourceRange } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
+import { isDiskFullError } from '../wal/disk-full.ts';
 import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { Receiver, ReceiverContext } from './receiver.ts';
@@ -32,6 +33,8 @@ export interface ReceiverLimits {
   readonly restartDelayMs: number;
   /** Bytes of blocks of all receivers that may wait for a batch. */
   readonly backlogBytesMax: number;
+  /** Bytes that the log may take on the disk. */
+  readonly logBytesMax: number;
   /** Records per second at first. */
   readonly rate: number;
 }
@@ -45,9 +48,8 @@ export interface ReceiverRunnerOptions {
   readonly journal: Journal;
   readonly limits: ReceiverLimits;
   readonly listeners: ListenerBus;
-  readonly epoch: number;
-  /** Numbers the blocks of all receivers of this start. */
-  readonly nextBlock: () => number;
+  /** Whether its blocks are logged, or only that they came. */
+  readonly isLogged: boolean;
   /** Stops the context. */
   readonly fail: (error: Error) => void;
 }
@@ -201,18 +203,16 @@ export class ReceiverRunner {
   }
 
   async #append(block: BuiltBlock, pending: Deferred): Promise<void> {
-    const { app, uid, receiver, journal, epoch, nextBlock, fail } = this.#options;
+    const { app, uid, receiver, journal, isLogged, fail } = this.#options;
     this.#bytesInFlight += block.bytes;
     try {
-      const blockId = blockIdOf(epoch, nextBlock());
-      const { ranges, recordCount, pieces } = block;
-      const { lsn } = await journal.append({
-        kind: 'block-added',
+      const { ranges, recordCount, pieces, bytes } = block;
+      const { blockId, lsn } = await journal.appendBlock({
         stream: uid,
-        blockId,
         recordCount,
         codec: receiver.codec,
         ...(ranges.length === 0 ? {} : { ranges }),
+        ...(isLogged ? {} : { unloggedBytes: bytes }),
         payload: pieces,
       });
       publish('block-added', () => ({ app, stream: uid, blockId, recordCount, lsn }));
@@ -220,6 +220,8 @@ export class ReceiverRunner {
     } catch (thrown) {
       const error = toError(thrown);
       pending.reject(error);
+      // Without room a block waits; it is refused only because the context stops, which is no failure: its source was told nothing.
+      if (isDiskFullError(error)) return;
       fail(error instanceof StreamError ? error : new SourceError('STREAM_RECEIVER', `Cannot add a block of "${uid}": ${error.message}`, { cause: error }));
     } finally {
       this.#bytesInFlight -= block.bytes;
@@ -229,7 +231,12 @@ export class ReceiverRunner {
 
   #hasRoom(): boolean {
     const { limits, journal } = this.#options;
-    return this.#builder.bytes + this.#bytesInFlight < limits.bufferBytesMax / 2 && journal.ledger.waitingBytes < limits.backlogBytesMax;
+    return (
+      this.#builder.bytes + this.#bytesInFlight < limits.bufferBytesMax / 2 &&
+      journal.ledger.waitingBytes < limits.backlogBytesMax &&
+      journal.logBytes < limits.logBytesMax &&
+      !journal.isDiskFull
+    );
   }
 
   async #ready(): Promise<void> {

@@ -11,5 +11,5 @@ export { createSimCheckpointStore, SimCheckpointImage } from './sim-checkpoint-s
 export { SimDisk, type SimFileUse } from './sim-disk.ts';
 export { createSimEnv, type SimEnvOptions } from './sim-env.ts';
 export { createSimFileSystem, type SimFileSystemOptions } from './sim-file-system.ts';
-export { SimProcess, SimulatedDeath, type SimProcessOptions, type SimulatedFault, type StepName } from './sim-process.ts';
+export { SimProcess, SimulatedDeath, type SimProcessOptions, type SimulatedFault, type SimulatedPause, type StepName } from './sim-process.ts';
 export { createSimSink, SimTable, type SimCommit } from './sim-sink.ts';

@@ -12,6 +12,7 @@ interface SimFile {
   volatile: Buffer;
   size: number;
   durable: Buffer;
+  durableSize: number;
   /** Ranges that were written since the last sync. */
   dirty: (readonly [from: number, until: number])[];
 }
@@ -40,6 +41,8 @@ export class SimDisk {
   readonly #root: SimDirectory = this.#newDirectory();
   /** Locks by inode of the directory. */
   readonly #locks = new Set<number>();
+  /** How many bytes all files together may have; writing over bytes that are there needs none. A write that reaches it takes what there is room for, the next one fails with ENOSPC. */
+  capacityBytes: number = Number.MAX_SAFE_INTEGER;
   /** When set, the next sync of a file fails with EIO, marks the pages clean, and loses their durability: what Linux file systems do. */
   failNextSync = false;
 
@@ -101,28 +104,43 @@ export class SimDisk {
       volatile: Buffer.alloc(0),
       size: 0,
       durable: Buffer.alloc(0),
+      durableSize: 0,
       dirty: [],
     });
+  }
+
+  /** Bytes that all files have. */
+  get usedBytes(): number {
+    return bytesBelow(this.#root);
+  }
+
+  /** Bytes that may still be written. */
+  get freeBytes(): number {
+    return this.capacityBytes === Number.MAX_SAFE_INTEGER ? this.capacityBytes : Math.max(0, this.capacityBytes - this.usedBytes);
   }
 
   /** A handle by which a file is used also after its name is gone. */
   open(path: string): SimFileUse {
     const file = this.#file(path);
     return {
-      write: (bytes, position) => this.#write(file, bytes, position),
+      write: (bytes, position) => this.#writeWhatFits(file, bytes, position),
       sync: () => this.#sync(file),
       read: (position, length) => Buffer.from(file.volatile.subarray(position, Math.min(position + length, file.size))),
       size: () => file.size,
     };
   }
 
+  #writeWhatFits(file: SimFile, bytes: Uint8Array, position: number): number {
+    const room = Math.max(0, Math.max(file.size, position) - position) + this.freeBytes;
+    const taken = Math.min(bytes.length, room);
+    if (taken === 0 && bytes.length > 0) throw errno('ENOSPC', 'write');
+    this.#write(file, bytes.subarray(0, taken), position);
+    return taken;
+  }
+
   #write(file: SimFile, bytes: Uint8Array, position: number): void {
     const end = position + bytes.length;
-    if (end > file.volatile.length) {
-      const larger = Buffer.alloc(Math.max(end, file.volatile.length * 2));
-      file.volatile.copy(larger, 0, 0, file.size);
-      file.volatile = larger;
-    }
+    file.volatile = grown(file.volatile, file.size, end);
     file.volatile.set(bytes, position);
     file.size = Math.max(file.size, end);
     file.dirty.push([position, end]);
@@ -136,10 +154,11 @@ export class SimDisk {
       throw errno('EIO', 'fdatasync');
     }
     if (file.dirty.length === 0) return;
-    const durable = Buffer.alloc(Math.max(file.durable.length, ...file.dirty.map(([, until]) => until)));
-    file.durable.copy(durable);
-    for (const [from, until] of file.dirty) file.volatile.copy(durable, from, from, until);
-    file.durable = durable;
+    for (const [from, until] of file.dirty) {
+      file.durable = grown(file.durable, file.durableSize, until);
+      file.durableSize = Math.max(file.durableSize, until);
+      file.volatile.copy(file.durable, from, from, until);
+    }
     file.dirty = [];
   }
 
@@ -225,6 +244,7 @@ export class SimDisk {
     file.volatile = Buffer.from(bytes);
     file.size = bytes.length;
     file.durable = Buffer.from(bytes);
+    file.durableSize = bytes.length;
     file.dirty = [];
   }
 
@@ -252,9 +272,10 @@ export class SimDisk {
   }
 
   #cutFile(file: SimFile, random: SeededRandom, losses: { lostWrites: number }): void {
-    const result = Buffer.alloc(Math.max(file.durable.length, file.size));
-    file.durable.copy(result);
-    let size = file.durable.length;
+    if (file.dirty.length === 0 && file.durableSize === file.size) return;
+    const result = Buffer.alloc(Math.max(file.durableSize, file.size));
+    file.durable.copy(result, 0, 0, file.durableSize);
+    let size = file.durableSize;
     for (const [from, until] of file.dirty) {
       const fate = random.integer(3);
       if (fate === 0) {
@@ -271,14 +292,29 @@ export class SimDisk {
     file.volatile = result.subarray(0, size);
     file.size = size;
     file.durable = Buffer.from(file.volatile);
+    file.durableSize = size;
     file.dirty = [];
   }
 }
 
+function bytesBelow(directory: SimDirectory): number {
+  let used = 0;
+  for (const entry of new Set(directory.names.values())) used += isDirectory(entry) ? bytesBelow(entry) : entry.size;
+  return used;
+}
+
+/** The buffer, or a larger one with its first `size` bytes, zeros behind them. */
+function grown(buffer: Buffer, size: number, needed: number): Buffer {
+  if (needed <= buffer.length) return buffer;
+  const larger = Buffer.alloc(Math.max(needed, buffer.length * 2));
+  buffer.copy(larger, 0, 0, size);
+  return larger;
+}
+
 /** A file in use. */
 export interface SimFileUse {
-  /** Puts bytes into the page cache. */
-  write(bytes: Uint8Array, position: number): void;
+  /** Puts bytes into the page cache; returns how many there was room for. */
+  write(bytes: Uint8Array, position: number): number;
   /** Makes what was written durable. */
   sync(): void;
   /** What is visible from `position` on, at most `length` bytes. */

@@ -1,5 +1,6 @@
 // The FileSystem of a simulated process: every call is one step of it.
 import type { FileSystem } from '../env/file-system.ts';
+import { copyInto } from '../env/memory-file-system.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimDisk } from './sim-disk.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -16,23 +17,25 @@ export function createSimFileSystem(disk: SimDisk, process: SimProcess, options:
   return {
     open: (path, mode) =>
       step(`open-${mode}`, path, () => {
-        if (mode !== 'read') disk.create(path);
+        if (mode === 'create' || mode === 'create-public') disk.create(path);
         const file = disk.open(path);
         return {
           write: (pieces, position) =>
             process.runSync(`file.write ${path}`, () => {
               const bytes = Buffer.concat(pieces);
               const count = options.shortWrites === undefined ? bytes.length : Math.max(1, options.shortWrites.integer(bytes.length + 1));
-              file.write(bytes.subarray(0, count), position);
-              return count;
+              return file.write(bytes.subarray(0, count), position);
             }),
           sync: () => step('sync', path, () => file.sync()),
-          read: (position, length) => step('read', path, () => file.read(position, length)),
+          read: (position, length, into) => step('read', path, () => copyInto(file.read(position, length), into)),
+          readNow: (position, into) => process.runSync(`file.read ${path}`, () => copyInto(file.read(position, into.length), into)),
           size: () => step('size', path, () => file.size()),
           close: () => step('close', path, () => undefined),
         };
       }),
     stat: (path) => step('stat', path, () => disk.stat(path)),
+    inodeNow: (path) => process.runSync(`file.inode ${path}`, () => disk.stat(path)?.inode),
+    freeBytes: (directory) => step('freeBytes', directory, () => disk.freeBytes),
     list: (directory) => step('list', directory, () => disk.list(directory)),
     entries: (directory) => step('entries', directory, () => disk.entries(directory)),
     makeDirectory: (path) => step('makeDirectory', path, () => disk.makeDirectory(path)),

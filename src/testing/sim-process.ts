@@ -1,4 +1,5 @@
 // One life of a simulated program. Every operation on the outside is a step; the process can be killed at its n-th step, or the step can fail.
+import { createDeferred } from '../core/deferred.ts';
 
 /** Thrown by a synchronous step of a process that is dead. Nothing that catches it can have any effect on the outside. */
 export class SimulatedDeath extends Error {
@@ -20,6 +21,16 @@ export interface SimProcessOptions {
   /** The step that never happens: the process is killed instead. */
   readonly killAt?: number;
   readonly fail?: SimulatedFault;
+  /** The asynchronous step at which the process is stopped, as by SIGSTOP, until {@link SimProcess.resume} is called. Synchronous steps cannot stop: they belong to the one before. */
+  readonly pauseAt?: SimulatedPause;
+}
+
+/** When a process is stopped. */
+export interface SimulatedPause {
+  /** The number of the step, from 1. */
+  readonly at: number;
+  /** Whether the step has had its effect already. */
+  readonly isAfter: boolean;
 }
 
 /** What a step is called by. */
@@ -36,7 +47,11 @@ export class SimProcess {
   readonly #die: () => void;
   readonly #atDeath: (() => void)[] = [];
   #isAlive = true;
+  readonly #pausing = createDeferred();
+  readonly #resuming = createDeferred();
 
+  /** Resolves when the process is stopped. */
+  readonly paused: Promise<void> = this.#pausing.promise;
   /** Resolves when the process is dead. */
   readonly died: Promise<void>;
 
@@ -80,10 +95,12 @@ export class SimProcess {
   /** An asynchronous step. Never settles once the process is dead. */
   async run<T>(name: StepName, action: () => T): Promise<T> {
     if (!this.#begin(name)) return new Promise<T>(() => undefined);
-    await Promise.resolve();
+    const { pauseAt } = this.#options;
+    const isPause = this.#names.length === pauseAt?.at;
+    await (isPause && !pauseAt.isAfter ? this.#pause() : undefined);
     if (!this.#isAlive) return new Promise<T>(() => undefined);
     const result = action();
-    await Promise.resolve();
+    await (isPause && pauseAt.isAfter ? this.#pause() : undefined);
     return this.#isAlive ? result : new Promise<T>(() => undefined);
   }
 
@@ -91,6 +108,16 @@ export class SimProcess {
   runSync<T>(name: StepName, action: () => T): T {
     if (!this.#begin(name)) throw new SimulatedDeath(`the process died before ${name}`);
     return action();
+  }
+
+  /** Lets a stopped process go on. */
+  resume(): void {
+    this.#resuming.resolve();
+  }
+
+  #pause(): Promise<void> {
+    this.#pausing.resolve();
+    return this.#resuming.promise;
   }
 
   #begin(name: StepName): boolean {

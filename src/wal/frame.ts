@@ -1,5 +1,5 @@
 // One record on disk: a header of 40 bytes, the payload, zeros up to a multiple of 8. All numbers are little-endian; docs/format-wal.md has the byte table.
-import { crc32 } from '../core/checksum.ts';
+import { crc32, crc32From } from '../core/checksum.ts';
 
 /** Bytes of the header of a frame. Part of the format. */
 export const FRAME_HEADER_BYTES = 40;
@@ -9,6 +9,15 @@ export const FRAME_ALIGNMENT = 8;
 
 /** Set in `flags` of the last frame of a group. Part of the format. */
 export const FLAG_GROUP_END = 1;
+
+/** Types from here on belong to the log itself: such a frame holds no record, its lsn is that of the next record, and a reader that does not know its type passes over it. */
+export const LOG_TYPE_MIN = 0x80;
+
+/** A frame that says only what is durable: written when nothing else was for a while, so that damage to the last group can be told from a torn write. Part of the format. */
+export const TYPE_MARK = 0x80;
+
+/** Bytes of the checksum at the beginning of a frame. */
+const CHECKSUM_BYTES = 4;
 
 const OFFSET_LENGTH = 4;
 const OFFSET_TYPE = 8;
@@ -43,7 +52,7 @@ export interface Frame extends FrameHeader {
   readonly payload: Uint8Array;
 }
 
-/** The answer of {@link readFrame}: a frame, only zeros or nothing up to the end, or bytes that are no frame. */
+/** The answer of {@link readFrame}: a frame, zeros or nothing in the place of its header, or bytes that are no frame. */
 export type FrameReading = { readonly kind: 'frame'; readonly frame: Frame } | { readonly kind: 'blank' } | { readonly kind: 'bad'; readonly why: string };
 
 /** Bytes that a frame with this payload takes. */
@@ -74,33 +83,50 @@ export function encodeFrame(header: FrameHeader, payload: readonly Uint8Array[])
   writeU64(head, header.lsn, OFFSET_LSN);
   writeU64(head, header.group, OFFSET_GROUP);
   writeU64(head, header.durableLsn, OFFSET_DURABLE_LSN);
-  const padding = PADDING.subarray(0, frameBytesOf(payloadBytes) - FRAME_HEADER_BYTES - payloadBytes);
-  head.writeUInt32LE(crc32(head.subarray(OFFSET_LENGTH), ...payload, padding), 0);
-  return [head, ...payload, padding];
+  const paddingBytes = frameBytesOf(payloadBytes) - FRAME_HEADER_BYTES - payloadBytes;
+  // An empty piece would cost a system call of its own.
+  const pieces = paddingBytes === 0 ? payload : [...payload, PADDING.subarray(0, paddingBytes)];
+  head.writeUInt32LE(crc32(head.subarray(OFFSET_LENGTH), ...pieces), 0);
+  return [head, ...pieces];
 }
 
-function isBlank(bytes: Buffer): boolean {
-  for (let index = 0; index < bytes.length; index++) if (bytes[index] !== 0) return false;
+const ZEROS = Buffer.alloc(64 * 1024);
+
+/** Whether there are only zeros. */
+export function isBlank(bytes: Buffer): boolean {
+  for (let offset = 0; offset < bytes.length; offset += ZEROS.length) {
+    const part = bytes.subarray(offset, offset + ZEROS.length);
+    if (!part.equals(ZEROS.subarray(0, part.length))) return false;
+  }
   return true;
+}
+
+/** Whether a frame holds a record, and is not one of the log itself. */
+export function isRecord(header: Pick<FrameHeader, 'type'>): boolean {
+  return header.type < LOG_TYPE_MIN;
+}
+
+/** The chain over the frames of a segment: CRC-32 over their checksums, from 0. The next segment's header names it, so that a segment of another history does not pass. */
+export function chainWith(chain: number, frame: Uint8Array): number {
+  return crc32From(chain, frame.subarray(0, CHECKSUM_BYTES));
 }
 
 /**
  * Reads the frame that begins at `offset`. The length is checked against the limit and the bytes that are there before it is used for anything.
  *
- * @param limits - `end`: where the segment's valid bytes end; `payloadBytesMax`: the largest payload that is ever written.
+ * @param segment - Bytes of a segment, up to the end of the frame if it is one.
+ * @param limits - `end`: where in them the segment's valid bytes end, or would if they were all there; `payloadBytesMax`: the largest payload that is ever written.
  */
 export function readFrame(segment: Buffer, offset: number, limits: { readonly end: number; readonly payloadBytesMax: number }): FrameReading {
   const left = limits.end - offset;
-  if (left <= 0) return { kind: 'blank' };
-  if (left < FRAME_HEADER_BYTES) return isBlank(segment.subarray(offset, limits.end)) ? { kind: 'blank' } : { kind: 'bad', why: `${left} bytes are no header` };
+  if (isBlank(segment.subarray(offset, offset + Math.min(left, FRAME_HEADER_BYTES)))) return { kind: 'blank' };
+  if (left < FRAME_HEADER_BYTES) return { kind: 'bad', why: `${left} bytes are no header` };
   const payloadBytes = segment.readUInt32LE(offset + OFFSET_LENGTH);
   const frameBytes = frameBytesOf(payloadBytes);
   if (payloadBytes > limits.payloadBytesMax || frameBytes > left) {
     return { kind: 'bad', why: `its length ${payloadBytes} is over the limit ${Math.min(limits.payloadBytesMax, left - FRAME_HEADER_BYTES)}` };
   }
   const crc = segment.readUInt32LE(offset);
-  const isAllZero = crc === 0 && payloadBytes === 0;
-  if (isAllZero && isBlank(segment.subarray(offset, limits.end))) return { kind: 'blank' };
   const found = crc32(segment.subarray(offset + OFFSET_LENGTH, offset + frameBytes));
   if (found !== crc) return { kind: 'bad', why: `its checksum is ${found}, not ${crc}` };
   if (segment.readUInt16LE(offset + OFFSET_RESERVED) !== 0) return { kind: 'bad', why: 'its reserved bytes are not 0' };
@@ -120,7 +146,19 @@ export function readFrame(segment: Buffer, offset: number, limits: { readonly en
   };
 }
 
-/** Whether a frame of the segment with this salt could begin at `offset`: a cheap test before {@link readFrame} when searching. */
-export function hasSaltAt(segment: Buffer, offset: number, salt: number): boolean {
-  return offset + FRAME_HEADER_BYTES <= segment.length && segment.readUInt32LE(offset + OFFSET_SALT) === salt;
+/** Bytes that the frame at `offset` says it has, its header whole; undefined if its payload would be over the limit. */
+export function frameBytesAt(segment: Buffer, offset: number, payloadBytesMax: number): number | undefined {
+  const payloadBytes = segment.readUInt32LE(offset + OFFSET_LENGTH);
+  return payloadBytes > payloadBytesMax ? undefined : frameBytesOf(payloadBytes);
+}
+
+/** The first place from `from` on where a frame with this salt may begin: a search for four bytes before {@link readFrame} looks closer. -1 if there is none. */
+export function findSalt(segment: Buffer, salt: number, from: number): number {
+  const pattern = Buffer.alloc(CHECKSUM_BYTES);
+  pattern.writeUInt32LE(salt, 0);
+  for (let found = segment.indexOf(pattern, from + OFFSET_SALT); found >= 0; found = segment.indexOf(pattern, found + 1)) {
+    const offset = found - OFFSET_SALT;
+    if (offset % FRAME_ALIGNMENT === 0) return offset;
+  }
+  return -1;
 }

@@ -1,8 +1,10 @@
 // Reads the whole log at a start: checks every segment and frame, finds where the valid part ends and what the last group was. Changes nothing.
-import { CorruptionError } from '../core/errors.ts';
+import { CorruptionError, type LogDamage } from '../core/errors.ts';
 import type { StoreId } from '../core/ids.ts';
-import type { FileSystem } from '../env/file-system.ts';
-import { FLAG_GROUP_END, FRAME_ALIGNMENT, hasSaltAt, readFrame, type Frame } from './frame.ts';
+import type { FileHandle, FileSystem } from '../env/file-system.ts';
+import { isRecord, readFrame, type Frame } from './frame.ts';
+import { lookBehind, NOTHING_BEHIND, type Behind } from './look-behind.ts';
+import { readFrames, type SegmentFrames } from './read-frames.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, WAL_FORMAT_VERSION, type SegmentHeader } from './segment-header.ts';
 import { listSegments, segmentName } from './segment-files.ts';
 import { judgeTail } from './tail-verdict.ts';
@@ -13,8 +15,21 @@ export interface SegmentSpan {
   readonly header: SegmentHeader;
   /** Where its valid bytes end. */
   readonly end: number;
-  /** The lsn of the frame that would follow its last. */
+  /** The lsn of the record that would follow its last. */
   readonly nextLsn: number;
+  /** The chain over its frames. */
+  readonly chain: number;
+  /** The size of its file. */
+  readonly fileBytes: number;
+}
+
+/** The frames of the last group as far as they stand in the newest segment: not proven durable, to be written afresh before they are trusted. */
+export interface LastGroup {
+  readonly frames: readonly Frame[];
+  readonly offset: number;
+  readonly lsn: number;
+  /** The chain over the frames before it. */
+  readonly chain: number;
 }
 
 /** What a scan found. */
@@ -25,9 +40,8 @@ export interface WalScan {
   readonly nextLsn: number;
   /** The number the next group gets. */
   readonly nextGroup: number;
-  /** The frames of the last group as far as they stand in the newest segment: not proven durable, to be written afresh before they are trusted. */
-  readonly lastGroup: readonly Frame[];
-  /** Bytes behind the valid end of the newest segment that were cut as a torn write. */
+  readonly lastGroup: LastGroup | undefined;
+  /** Bytes behind the valid end of the newest segment that are a torn write. */
   readonly tornBytes: number;
 }
 
@@ -41,163 +55,200 @@ export interface ScanOptions {
   readonly isSynced: boolean;
 }
 
-/** The frames of one segment, as far as they are good. */
-interface SegmentFrames {
-  readonly end: number;
-  readonly nextLsn: number;
-  readonly frames: readonly Frame[];
-  readonly bad: string | undefined;
+/** Takes the records of a scan in order. Their payloads must be copied to be kept. */
+export type RecordVisitor = (frame: Frame, segment: number) => void;
+
+interface SegmentHead {
+  readonly segment: number;
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly fileBytes: number;
 }
 
-function corrupt(path: string, offset: number, why: string): CorruptionError {
+const HOLDS_NOTHING: WalScan = { spans: [], nextLsn: 1, nextGroup: 1, lastGroup: undefined, tornBytes: 0 };
+
+function recordsOf({ lsnFrom, lsnTo }: LogDamage): string {
+  if (lsnTo === undefined) return `record ${lsnFrom} and what follows`;
+  return lsnTo <= lsnFrom ? `record ${lsnFrom}` : `records ${lsnFrom} to ${lsnTo}`;
+}
+
+function corrupt(path: string, damage: LogDamage, why: string): CorruptionError {
   return new CorruptionError(
     'STREAM_WAL_CORRUPT',
-    `Cannot open the log as its records must be whole: "${path}" at offset ${offset}, ${why}. Nothing was changed`,
+    `Cannot open the log as its records must be whole: segment ${damage.segment}, "${path}" at offset ${damage.offset}, ${recordsOf(damage)}: ${why}. Nothing was changed`,
+    { damage },
   );
 }
 
-async function readSegment(options: ScanOptions, path: string): Promise<Buffer> {
-  const handle = await options.files.open(path, 'read');
+async function withFile<T>(files: FileSystem, path: string, use: (handle: FileHandle) => Promise<T>): Promise<T> {
+  const handle = await files.open(path, 'read');
   try {
-    if (options.isSynced) await handle.sync();
-    const bytes = await handle.read(0, await handle.size());
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return await use(handle);
   } finally {
     await handle.close();
   }
 }
 
-function headerOf(options: ScanOptions, path: string, bytes: Buffer): SegmentHeader {
-  const reading = decodeSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES));
-  if (reading.kind === 'bad') throw corrupt(path, 0, `the segment header is damaged: ${reading.why}`);
+/** Reads the header of a segment. Throws for another version or store; damage is returned. */
+async function readHead(
+  options: ScanOptions,
+  segment: number,
+): Promise<SegmentHead | { readonly segment: number; readonly path: string; readonly bad: string }> {
+  const path = `${options.directory}/${segmentName(segment)}`;
+  const { bytes, fileBytes } = await withFile(options.files, path, async (handle) => {
+    if (options.isSynced) await handle.sync();
+    return { bytes: await handle.read(0, SEGMENT_HEADER_BYTES), fileBytes: await handle.size() };
+  });
+  const reading = decodeSegmentHeader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  if (reading.kind === 'bad') return { segment, path, bad: `the segment header is damaged: ${reading.why}` };
   if (reading.kind === 'version') {
     throw new CorruptionError(
       'STREAM_WAL_VERSION',
       `Cannot open the log segment "${path}" as its format version must be ${WAL_FORMAT_VERSION} without further features: found version ${reading.version}, features ${reading.incompatible}`,
     );
   }
-  if (reading.header.storeId !== options.storeId) {
+  const { header } = reading;
+  if (header.storeId !== options.storeId) {
     throw new CorruptionError(
       'STREAM_IDENTITY',
-      `Cannot open the log segment "${path}" as it must belong to the store ${options.storeId}: it belongs to ${reading.header.storeId}`,
+      `Cannot open the log segment "${path}" as it must belong to the store ${options.storeId}: it belongs to ${header.storeId}`,
     );
   }
-  return reading.header;
+  if (header.segment !== segment) return { segment, path, bad: `its header names segment ${header.segment}` };
+  return { segment, path, header, fileBytes };
 }
 
-/** Reads frames from the header on, until the end or the first bytes that are no frame of this place. */
-function readFrames(bytes: Buffer, header: SegmentHeader, limits: { readonly end: number; readonly payloadBytesMax: number }): SegmentFrames {
+/** Reads all headers, and checks what can be told from them alone: no gap, no older epoch behind a newer one. */
+async function readHeads(options: ScanOptions): Promise<readonly SegmentHead[]> {
+  const { segments } = await listSegments(options.files, options.directory);
+  const readings = [];
+  for (const segment of segments) readings.push(await readHead(options, segment));
+  const heads: SegmentHead[] = [];
+  for (const [index, reading] of readings.entries()) {
+    const previous = heads.at(-1);
+    const next = readings[index + 1];
+    const lsnTo = next !== undefined && 'header' in next ? next.header.firstLsn - 1 : undefined;
+    const damage: LogDamage = { segment: reading.segment, offset: 0, lsnFrom: previous === undefined ? 1 : previous.header.firstLsn, lsnTo };
+    if (previous !== undefined && reading.segment !== previous.segment + 1)
+      throw corrupt(reading.path, damage, `segment ${previous.segment + 1} must follow segment ${previous.segment}: found ${reading.segment}`);
+    if (!('header' in reading)) throw corrupt(reading.path, damage, reading.bad);
+    const own = { ...damage, lsnFrom: reading.header.firstLsn };
+    if (previous !== undefined && reading.header.epoch < previous.header.epoch)
+      throw corrupt(reading.path, own, `its epoch ${reading.header.epoch} is older than the epoch ${previous.header.epoch} before it`);
+    heads.push(reading);
+  }
+  return heads;
+}
+
+/** Reads the last group once more, to keep it. */
+async function readLastGroup(use: { readonly handle: FileHandle; readonly payloadBytesMax: number }, reading: SegmentFrames): Promise<LastGroup | undefined> {
+  const { lastGroup, end } = reading;
+  if (lastGroup === undefined) return undefined;
+  const bytes = await use.handle.read(lastGroup.offset, end - lastGroup.offset);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const frames: Frame[] = [];
-  let offset = SEGMENT_HEADER_BYTES;
-  let lsn = header.firstLsn;
-  let group = 0;
-  for (;;) {
-    const reading = readFrame(bytes, offset, limits);
-    if (reading.kind === 'blank') return { end: offset, nextLsn: lsn, frames, bad: undefined };
-    if (reading.kind === 'bad') return { end: offset, nextLsn: lsn, frames, bad: reading.why };
-    const { frame } = reading;
-    const misplaced =
-      frame.salt !== header.salt ? 'salt' : frame.lsn !== lsn ? `record number ${frame.lsn}` : frame.group < group ? `group ${frame.group}` : undefined;
-    if (misplaced !== undefined) return { end: offset, nextLsn: lsn, frames, bad: `it carries the ${misplaced} of another place` };
-    frames.push(frame);
-    offset += frame.frameBytes;
-    lsn += 1;
-    group = frame.group;
+  for (let offset = 0; offset < buffer.length;) {
+    const found = readFrame(buffer, offset, { end: buffer.length, payloadBytesMax: use.payloadBytesMax });
+    if (found.kind !== 'frame')
+      throw new Error(`Cannot read the last group of the log as it was whole a moment ago: found ${found.kind === 'bad' ? found.why : 'zeros'}`);
+    if (isRecord(found.frame)) frames.push(found.frame);
+    offset += found.frame.frameBytes;
+  }
+  return { frames, offset: lastGroup.offset, lsn: lastGroup.lsn, chain: lastGroup.chain };
+}
+
+/** Scans segment after segment; one object for one scan. */
+class Scanner {
+  readonly #options: ScanOptions;
+  readonly #visit: RecordVisitor;
+  readonly #spans: SegmentSpan[] = [];
+  #group = 0;
+  #result: WalScan = HOLDS_NOTHING;
+
+  constructor(options: ScanOptions, visit: RecordVisitor) {
+    this.#options = options;
+    this.#visit = visit;
+  }
+
+  async run(heads: readonly SegmentHead[]): Promise<WalScan> {
+    for (const [index, head] of heads.entries()) {
+      this.#checkChain(head);
+      const next = heads[index + 1];
+      await withFile(this.#options.files, head.path, (handle) => this.#scanSegment(handle, head, next));
+    }
+    return this.#result;
+  }
+
+  /** The segment must go on where the one before it ended, in the same history. */
+  #checkChain({ path, segment, header }: SegmentHead): void {
+    const previous = this.#spans.at(-1);
+    if (previous === undefined) return;
+    const damage: LogDamage = { segment, offset: 0, lsnFrom: previous.nextLsn, lsnTo: undefined };
+    if (header.firstLsn !== previous.nextLsn)
+      throw corrupt(path, damage, `it begins with record ${header.firstLsn}, the segment before it ends before record ${previous.nextLsn}`);
+    if (header.previousChain !== previous.chain)
+      throw corrupt(path, damage, 'the segment before it is not the one it was written behind: the chain of its frames is another');
+  }
+
+  async #scanSegment(handle: FileHandle, head: SegmentHead, next: SegmentHead | undefined): Promise<void> {
+    const { path, segment, header, fileBytes } = head;
+    const named = next?.header.previousEnd;
+    const missing: LogDamage = { segment, offset: fileBytes, lsnFrom: header.firstLsn, lsnTo: next === undefined ? undefined : next.header.firstLsn - 1 };
+    if (named !== undefined && (named > fileBytes || named < SEGMENT_HEADER_BYTES))
+      throw corrupt(path, missing, `the next segment says that it ends at ${named}`);
+    const use = { handle, header, end: named ?? fileBytes, payloadBytesMax: this.#options.payloadBytesMax };
+    const reading = await readFrames(use, (frame) => {
+      if (isRecord(frame)) this.#visit(frame, segment);
+    });
+    const tornBytes = await this.#judgeEnd(use, { head, next, reading });
+    this.#group = Math.max(this.#group, reading.lastGroup?.group ?? 0);
+    this.#spans.push({ path, header, end: reading.end, nextLsn: reading.nextLsn, chain: reading.chain, fileBytes });
+    const lastGroup = next === undefined ? await readLastGroup(use, reading) : undefined;
+    // A mark is not written afresh: its number goes to the next group, so that groups stay without a gap.
+    const isMark = lastGroup !== undefined && lastGroup.frames.length === 0;
+    this.#result = { spans: this.#spans, nextLsn: reading.nextLsn, nextGroup: isMark ? this.#group : this.#group + 1, lastGroup, tornBytes };
+  }
+
+  /** Where the good frames end: is it the end of the log? Returns how many bytes of a torn write stand behind. */
+  async #judgeEnd(
+    use: Parameters<typeof lookBehind>[0],
+    at: { readonly head: SegmentHead; readonly next: SegmentHead | undefined; readonly reading: SegmentFrames },
+  ): Promise<number> {
+    const { next, reading } = at;
+    const isNamedEnd = next !== undefined && reading.end === use.end;
+    const place = {
+      badLsn: reading.nextLsn,
+      groupBefore: reading.lastGroup?.group ?? this.#group,
+      isGroupEnded: reading.lastGroup?.isEnded ?? true,
+    };
+    const behind = isNamedEnd ? NOTHING_BEHIND : await lookBehind(use, reading.end, place);
+    const verdict = judgeTail({ isNewest: next === undefined, isNamedEnd, ...behind });
+    if (verdict !== 'corrupt') return verdict === 'torn' ? use.end - reading.end : 0;
+    throw damageAt(at, behind, use.end);
   }
 }
 
-function laterFrames(bytes: Buffer, from: number, expected: { readonly salt: number; readonly payloadBytesMax: number }): readonly Frame[] {
-  const found: Frame[] = [];
-  for (let offset = from + FRAME_ALIGNMENT; offset < bytes.length; offset += FRAME_ALIGNMENT) {
-    if (!hasSaltAt(bytes, offset, expected.salt)) continue;
-    const reading = readFrame(bytes, offset, { end: bytes.length, payloadBytesMax: expected.payloadBytesMax });
-    if (reading.kind === 'frame') found.push(reading.frame);
-  }
-  return found;
-}
-
-function checkTail(
-  path: string,
-  newest: { readonly bytes: Buffer; readonly header: SegmentHeader },
-  reading: SegmentFrames & { readonly payloadBytesMax: number; readonly groupBefore: number },
-): void {
-  if (reading.bad === undefined) return;
-  const last = reading.frames.at(-1);
-  const verdict = judgeTail({
-    badLsn: reading.nextLsn,
-    groupBefore: last?.group ?? reading.groupBefore,
-    isGroupEnded: last === undefined || (last.flags & FLAG_GROUP_END) !== 0,
-    later: laterFrames(newest.bytes, reading.end, { salt: newest.header.salt, payloadBytesMax: reading.payloadBytesMax }),
-  });
-  if (verdict.kind === 'corrupt') throw corrupt(path, reading.end, `record ${reading.nextLsn} is damaged (${reading.bad}), and ${verdict.why}`);
-}
-
-function checkChain(previous: SegmentSpan | undefined, path: string, header: SegmentHeader): void {
-  if (previous === undefined) return;
-  if (header.segment !== previous.header.segment + 1) {
-    throw corrupt(path, 0, `segment ${previous.header.segment + 1} must follow segment ${previous.header.segment}: found ${header.segment}`);
-  }
-  if (header.epoch < previous.header.epoch) throw corrupt(path, 0, `its epoch ${header.epoch} is older than the epoch ${previous.header.epoch} before it`);
-  if (header.firstLsn !== previous.nextLsn)
-    throw corrupt(path, 0, `it begins with record ${header.firstLsn}, the segment before it ends before record ${previous.nextLsn}`);
+function damageAt(
+  { head, next, reading }: { readonly head: SegmentHead; readonly next: SegmentHead | undefined; readonly reading: SegmentFrames },
+  behind: Behind,
+  end: number,
+): CorruptionError {
+  const followingLsn = behind.nextLsn ?? next?.header.firstLsn;
+  return corrupt(
+    head.path,
+    { segment: head.segment, offset: reading.end, lsnFrom: reading.nextLsn, lsnTo: followingLsn === undefined ? undefined : followingLsn - 1 },
+    `${reading.bad ?? 'zeros stand where a frame must'}, and ${behind.proof ?? `the next segment says that this one goes on to ${end}`}`,
+  );
 }
 
 /**
- * Scans a log.
+ * Scans a log, once from front to back.
  *
+ * @param visit - Called for each record in order, as it is read. If the scan throws, what it was given was whole, and stands before the damage.
  * @throws {CorruptionError} If a segment or an acknowledged record is damaged or missing, belongs to another store, or is of an unknown version.
  */
-export async function scanWal(options: ScanOptions): Promise<WalScan> {
-  const { files, directory, payloadBytesMax } = options;
-  if (options.isSynced) await files.syncDirectory(directory);
-  const { segments } = await listSegments(files, directory);
-  const spans: SegmentSpan[] = [];
-  let newest: { readonly bytes: Buffer; readonly header: SegmentHeader; readonly path: string } | undefined;
-  let nextGroup = 1;
-  const finish = (end: number | undefined): SegmentFrames => {
-    if (newest === undefined) throw corrupt(directory, 0, 'there is no segment');
-    const { bytes, header, path } = newest;
-    if (end !== undefined && (end > bytes.length || end < SEGMENT_HEADER_BYTES))
-      throw corrupt(path, bytes.length, `the next segment says that it ends at ${end}`);
-    const reading = readFrames(bytes, header, { end: end ?? bytes.length, payloadBytesMax });
-    if (end === undefined) checkTail(path, newest, { ...reading, payloadBytesMax, groupBefore: nextGroup - 1 });
-    else if (reading.end !== end) throw corrupt(path, reading.end, `record ${reading.nextLsn} is damaged: ${reading.bad ?? 'only zeros are left'}`);
-    spans.push({ path, header, end: reading.end, nextLsn: reading.nextLsn });
-    nextGroup = Math.max(nextGroup, (reading.frames.at(-1)?.group ?? 0) + 1);
-    return reading;
-  };
-  for (const segment of segments) {
-    const path = `${directory}/${segmentName(segment)}`;
-    const bytes = await readSegment(options, path);
-    const header = headerOf(options, path, bytes);
-    if (header.segment !== segment) throw corrupt(path, 0, `its header names segment ${header.segment}`);
-    if (newest !== undefined) finish(header.previousEnd);
-    checkChain(spans.at(-1), path, header);
-    newest = { bytes, header, path };
-  }
-  if (newest === undefined) return { spans, nextLsn: 1, nextGroup, lastGroup: [], tornBytes: 0 };
-  const reading = finish(undefined);
-  const group = reading.frames.at(-1)?.group;
-  return {
-    spans,
-    nextLsn: reading.nextLsn,
-    nextGroup,
-    lastGroup: reading.frames.filter((frame) => frame.group === group),
-    tornBytes: reading.bad === undefined ? 0 : newest.bytes.length - reading.end,
-  };
-}
-
-/** Calls `visit` for each frame of the scanned spans whose lsn is at least `fromLsn`, in order, with the segment it stands in. */
-export async function replaySpans(
-  options: ScanOptions,
-  spans: readonly SegmentSpan[],
-  replay: { readonly fromLsn: number; readonly visit: (frame: Frame, segment: number) => void },
-): Promise<void> {
-  for (const span of spans) {
-    if (span.nextLsn <= replay.fromLsn) continue;
-    const bytes = await readSegment({ ...options, isSynced: false }, span.path);
-    const reading = readFrames(bytes, span.header, { end: span.end, payloadBytesMax: options.payloadBytesMax });
-    if (reading.end !== span.end) throw corrupt(span.path, reading.end, `record ${reading.nextLsn} changed since it was scanned`);
-    for (const frame of reading.frames) if (frame.lsn >= replay.fromLsn) replay.visit(frame, span.header.segment);
-  }
+export async function scanWal(options: ScanOptions, visit: RecordVisitor = () => undefined): Promise<WalScan> {
+  if (options.isSynced) await options.files.syncDirectory(options.directory);
+  const heads = await readHeads(options);
+  return new Scanner(options, visit).run(heads);
 }

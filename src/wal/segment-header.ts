@@ -7,7 +7,7 @@ import { fromHex, toHex, type Incarnation, type StoreId } from '../core/ids.ts';
 export const SEGMENT_HEADER_BYTES = 4096;
 
 /** The version this code writes, and the only one it reads. */
-export const WAL_FORMAT_VERSION = 1;
+export const WAL_FORMAT_VERSION = 2;
 
 const MAGIC = Buffer.from('MILLRACE', 'latin1');
 const ID_BYTES = 16;
@@ -23,7 +23,9 @@ export interface SegmentHeader {
   readonly firstLsn: number;
   /** Where the valid bytes of the segment before end; what stands behind is void. 0 when there is no segment before. */
   readonly previousEnd: number;
-  /** Random; repeated in every frame of the segment. */
+  /** The chain over the frames of the segment before, up to that end. 0 when there is no segment before. */
+  readonly previousChain: number;
+  /** Random, never 0; repeated in every frame of the segment. */
   readonly salt: number;
 }
 
@@ -47,6 +49,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     .u64(header.segment)
     .u64(header.firstLsn)
     .u64(header.previousEnd)
+    .u32(header.previousChain)
     .finish();
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   bytes.set(fields);
@@ -72,6 +75,15 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeaderReading {
   const incarnation = toHex(reader.raw(ID_BYTES));
   return {
     kind: 'header',
-    header: { storeId, incarnation, epoch: reader.u64(), segment: reader.u64(), firstLsn: reader.u64(), previousEnd: reader.u64(), salt },
+    header: {
+      storeId,
+      incarnation,
+      epoch: reader.u64(),
+      segment: reader.u64(),
+      firstLsn: reader.u64(),
+      previousEnd: reader.u64(),
+      previousChain: reader.u32(),
+      salt,
+    },
   };
 }

@@ -1,30 +1,21 @@
 // The write-ahead log, open for appending: one group of records is written and synced at a time, and everybody in it is answered when the sync has returned.
 import { StorageError, StreamError, toError, UsageError } from '../core/errors.ts';
-import type { Incarnation, StoreId } from '../core/ids.ts';
-import type { Env } from '../env/env.ts';
-import type { FileHandle } from '../env/file-system.ts';
-import { encodeFrame, FLAG_GROUP_END, frameBytesOf, type Frame } from './frame.ts';
+import { isDiskFullError } from './disk-full.ts';
+import { frameBytesOf, TYPE_MARK } from './frame.ts';
+import { IdleWatch } from './idle-watch.ts';
 import { PositionReader, type LogPosition } from './read-at.ts';
-import type { SegmentSpan, WalScan } from './scan.ts';
-import { createSegment, removeTemporaries, segmentName } from './segment-files.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-header.ts';
-import { writeFully } from './write-fully.ts';
-
-const SALT_BYTES = 4;
+import type { SegmentSpan } from './scan.ts';
+import type { FrameDraft, SegmentWriter, SegmentWriterOptions } from './segment-writer.ts';
+import type { SyncTimes } from './sync-times.ts';
 
 /** How a log is written. */
-export interface WalOptions {
-  readonly env: Env;
-  readonly directory: string;
-  readonly storeId: StoreId;
-  readonly epoch: number;
-  readonly incarnation: Incarnation;
-  /** A segment is closed when the next group would make it larger. */
-  readonly segmentBytesMax: number;
+export interface WalOptions extends SegmentWriterOptions {
   /** The largest record it takes. */
   readonly recordBytesMax: number;
   /** As many bytes of records go into one group, unless the first alone is larger. */
   readonly groupBytesMax: number;
+  /** A mark is written when nothing was appended for this long, so that damage to the last group can be told from a torn write. */
+  readonly idleMarkMs: number;
   /** Called once, when the log is poisoned. */
   readonly onPoisoned: (error: StreamError) => void;
 }
@@ -35,38 +26,46 @@ export interface WalRecord {
   readonly payload: readonly Uint8Array[];
   /** Called as soon as the record is durable, before its append resolves; records are called in the order of their lsn. */
   readonly onDurable?: (position: LogPosition) => void;
+  /** Called as soon as the record is refused because there is no room, before its append rejects; in the order in which they were appended. */
+  readonly onRefused?: () => void;
 }
 
-interface Waiting {
-  readonly record: WalRecord;
-  readonly frameBytes: number;
+interface Waiting extends FrameDraft {
+  readonly onDurable: ((position: LogPosition) => void) | undefined;
+  readonly onRefused: (() => void) | undefined;
   readonly resolve: (position: LogPosition) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** A log that is open for appending. Made by {@link openWal}. */
+/** The next segment is prepared when nothing was appended for this long: a log that is never idle had better not share the disk with zeros. */
+const PREPARE_IDLE_MS = 5;
+
+const MARK: FrameDraft = { type: TYPE_MARK, payload: [], payloadBytes: 0 };
+
+/** A log that is open for appending. Made by `openWal`. */
 export class Wal {
   readonly #options: WalOptions;
   readonly #reader: PositionReader;
-  #spans: readonly SegmentSpan[];
-  #current: { readonly header: SegmentHeader; readonly path: string; readonly handle: FileHandle; size: number };
+  readonly #writer: SegmentWriter;
   #nextLsn: number;
   #nextGroup: number;
   #queue: Waiting[] = [];
   #pumping: Promise<void> | undefined;
   #poison: StreamError | undefined;
+  readonly #markWatch: IdleWatch;
+  readonly #prepareWatch: IdleWatch;
+  /** Whether the last group is a mark, or there is none to mark. */
+  #isMarked = true;
 
-  constructor(
-    options: WalOptions,
-    scan: WalScan,
-    current: { readonly header: SegmentHeader; readonly path: string; readonly handle: FileHandle; size: number },
-  ) {
+  constructor(options: WalOptions, writer: SegmentWriter, next: { readonly lsn: number; readonly group: number }) {
     this.#options = options;
-    this.#spans = scan.spans;
-    this.#nextLsn = scan.nextLsn;
-    this.#nextGroup = scan.nextGroup;
-    this.#current = current;
+    this.#writer = writer;
+    this.#nextLsn = next.lsn;
+    this.#nextGroup = next.group;
     this.#reader = new PositionReader(options.env.files, options.directory);
+    const { clock } = options.env;
+    this.#markWatch = new IdleWatch(clock, options.idleMarkMs, () => void this.#mark());
+    this.#prepareWatch = new IdleWatch(clock, PREPARE_IDLE_MS, () => writer.prepare(() => this.#pumping === undefined));
   }
 
   /** The lsn of the last record that is durable. */
@@ -76,15 +75,26 @@ export class Wal {
 
   /** All segments, the one being written last, as far as they are valid now. */
   get spans(): readonly SegmentSpan[] {
-    const { path, header, size } = this.#current;
-    return [...this.#spans, { path, header, end: size, nextLsn: this.#nextLsn }];
+    return this.#writer.spans;
+  }
+
+  /** Bytes that the log takes on the disk. */
+  get bytes(): number {
+    return this.#writer.bytes;
+  }
+
+  /** How long its syncs took. */
+  get syncTimes(): SyncTimes {
+    return this.#writer.times.times;
   }
 
   /**
-   * Appends a record. Resolves when it is durable (fdatasync has returned).
+   * Appends a record. Resolves when it is durable (fdatasync has returned, and the store is still this driver's).
    *
    * @throws {UsageError} If the record is larger than the limit; nothing was written.
-   * @throws {StorageError} If writing failed, for this record or an earlier one: whether the record is in the log is unknown until the next start.
+   * @throws {StorageError} `STREAM_DISK_FULL` if there is no room: nothing of the record is in the log, and it may be appended again. Otherwise writing failed, for this record or an
+   * earlier one: whether the record is in the log is unknown until the next start.
+   * @throws {LockedError} If another driver has taken over.
    */
   append(record: WalRecord): Promise<LogPosition> {
     if (this.#poison !== undefined) return Promise.reject(this.#poison);
@@ -98,8 +108,9 @@ export class Wal {
         ),
       );
     }
+    const { type, payload, onDurable, onRefused } = record;
     return new Promise((resolve, reject) => {
-      this.#queue.push({ record, frameBytes: frameBytesOf(payloadBytes), resolve, reject });
+      this.#queue.push({ type, payload, payloadBytes, onDurable, onRefused, resolve, reject });
       this.#pumping ??= this.#pump();
     });
   }
@@ -111,21 +122,25 @@ export class Wal {
 
   /** Removes whole segments that hold only records below `lowWater`, oldest first. Each removal is durable before the next, so that a crash leaves no hole. */
   async cut(lowWater: number): Promise<void> {
+    const { env, directory } = this.#options;
     while (true) {
       const [oldest, next] = this.spans;
       if (oldest === undefined || next === undefined || next.header.firstLsn > lowWater) return;
       await this.#reader.close();
-      await this.#options.env.files.remove(oldest.path);
-      await this.#options.env.files.syncDirectory(this.#options.directory);
-      this.#spans = this.#spans.slice(1);
+      await env.files.remove(oldest.path);
+      await env.files.syncDirectory(directory);
+      this.#writer.forgetOldest();
     }
   }
 
-  /** Waits for what was appended, then closes the files. Safe to call again. */
+  /** Waits for what was appended, marks it, and closes the files. Safe to call again. */
   async close(): Promise<void> {
     await this.#pumping;
+    await this.#mark();
+    this.#markWatch.cancel();
+    this.#prepareWatch.cancel();
     await this.#reader.close();
-    await this.#current.handle.close();
+    await this.#writer.close();
   }
 
   async #pump(): Promise<void> {
@@ -136,109 +151,89 @@ export class Wal {
       try {
         await this.#writeGroup(group);
       } catch (error) {
-        this.#poisonWith(toError(error), group);
+        if (isDiskFullError(error)) this.#refuse(error, group);
+        else this.#poisonWith(toError(error), group);
       }
     }
     this.#pumping = undefined;
+    if (this.#poison !== undefined) return;
+    if (!this.#isMarked) this.#markWatch.touch();
+    if (this.#writer.isPreparationDue) this.#prepareWatch.touch();
   }
 
   #takeGroup(): readonly Waiting[] {
     let bytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
-      if (count > 0 && bytes + waiting.frameBytes > this.#options.groupBytesMax) break;
-      bytes += waiting.frameBytes;
+      const frameBytes = frameBytesOf(waiting.payloadBytes);
+      if (count > 0 && bytes + frameBytes > this.#options.groupBytesMax) break;
+      bytes += frameBytes;
       count += 1;
     }
     return this.#queue.splice(0, count);
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    const bytes = group.reduce((sum, waiting) => sum + waiting.frameBytes, 0);
-    if (this.#current.size > SEGMENT_HEADER_BYTES && this.#current.size + bytes > this.#options.segmentBytesMax) await this.#rotate();
-    const current = this.#current;
-    const durableLsn = this.durableLsn;
-    const pieces: Uint8Array[] = [];
-    const positions: LogPosition[] = [];
-    let offset = current.size;
-    group.forEach((waiting, index) => {
-      const lsn = this.#nextLsn + index;
-      const flags = index === group.length - 1 ? FLAG_GROUP_END : 0;
-      pieces.push(
-        ...encodeFrame({ type: waiting.record.type, flags, salt: current.header.salt, lsn, group: this.#nextGroup, durableLsn }, waiting.record.payload),
-      );
-      positions.push({ lsn, segment: current.header.segment, offset, frameBytes: waiting.frameBytes });
-      offset += waiting.frameBytes;
-    });
-    writeFully(current.handle, pieces, current.size);
-    await current.handle.sync();
-    current.size = offset;
+    const positions = await this.#writer.write(group, { group: this.#nextGroup, lsn: this.#nextLsn });
     this.#nextGroup += 1;
     this.#nextLsn += group.length;
+    this.#isMarked = false;
     group.forEach((waiting, index) => {
       const position = positions[index];
       if (position === undefined) return;
-      waiting.record.onDurable?.(position);
+      waiting.onDurable?.(position);
       waiting.resolve(position);
     });
   }
 
-  async #rotate(): Promise<void> {
-    const previous = this.#current;
-    const header = headerAfter(this.#options, { segment: previous.header.segment + 1, firstLsn: this.#nextLsn, previousEnd: previous.size });
-    const path = `${this.#options.directory}/${segmentName(header.segment)}`;
-    const { handle, size } = await createSegment(this.#options.env.files, path, [encodeSegmentHeader(header)]);
-    this.#spans = this.spans;
-    this.#current = { header, path, handle, size };
-    await previous.handle.close();
+  /** Says in a group of its own that all before it is durable. */
+  #mark(): Promise<void> {
+    if (this.#isMarked || this.#pumping !== undefined || this.#poison !== undefined) return Promise.resolve();
+    this.#pumping = this.#writeMark();
+    return this.#pumping;
+  }
+
+  async #writeMark(): Promise<void> {
+    try {
+      await this.#writer.write([MARK], { group: this.#nextGroup, lsn: this.#nextLsn });
+      this.#nextGroup += 1;
+      this.#isMarked = true;
+    } catch (error) {
+      // Without room there is no mark; what it would have said is only less certain.
+      if (!isDiskFullError(error)) this.#poisonWith(toError(error), []);
+    }
+    await this.#pump();
+  }
+
+  #refuse(error: StorageError, group: readonly Waiting[]): void {
+    const waiting = this.#queue;
+    this.#queue = [];
+    for (const { onRefused, reject } of [...group, ...waiting]) {
+      onRefused?.();
+      reject(error);
+    }
   }
 
   #poisonWith(cause: Error, group: readonly Waiting[]): void {
-    const { path } = this.#current;
     const poison =
-      cause instanceof StreamError
+      this.#poison ??
+      (cause instanceof StreamError
         ? cause
         : new StorageError(
             'STREAM_WAL_POISONED',
-            `Cannot go on with the log as every write and sync must succeed: "${path}": ${cause.message}. Records in flight are indeterminate`,
-            {
-              cause,
-            },
-          );
+            `Cannot go on with the log as every write and sync must succeed: "${this.#writer.path}": ${cause.message}. Records in flight are indeterminate`,
+            { cause },
+          ));
+    const isFirst = this.#poison === undefined;
     this.#poison = poison;
     const waiting = this.#queue;
     this.#queue = [];
     for (const { reject } of [...group, ...waiting]) reject(poison);
-    this.#options.onPoisoned(poison);
+    if (isFirst) this.#options.onPoisoned(poison);
   }
-}
 
-function headerAfter(options: WalOptions, place: { readonly segment: number; readonly firstLsn: number; readonly previousEnd: number }): SegmentHeader {
-  const salt = Buffer.from(options.env.random.bytes(SALT_BYTES)).readUInt32LE(0);
-  return { storeId: options.storeId, epoch: options.epoch, incarnation: options.incarnation, salt, ...place };
-}
-
-function relogged(frames: readonly Frame[], salt: number): readonly Uint8Array[] {
-  const lastIndex = frames.length - 1;
-  return frames.flatMap((frame, index) => encodeFrame({ ...frame, salt, flags: index === lastIndex ? FLAG_GROUP_END : 0 }, [frame.payload]));
-}
-
-/**
- * Opens a scanned log for appending, in a new segment of its own. The last group of the log is written afresh into it, with its numbers, before the segment appears under its
- * name: its driver may have died of a failed write-back, and then the page cache shows what the disk does not hold. What stands behind in the old segment is void from then on.
- */
-export async function openWal(options: WalOptions, scan: WalScan): Promise<Wal> {
-  const { files } = options.env;
-  await removeTemporaries(files, options.directory);
-  const newest = scan.spans.at(-1);
-  const [first] = scan.lastGroup;
-  const header = headerAfter(options, {
-    segment: (newest?.header.segment ?? 0) + 1,
-    firstLsn: first?.lsn ?? scan.nextLsn,
-    previousEnd: first?.offset ?? newest?.end ?? 0,
-  });
-  const path = `${options.directory}/${segmentName(header.segment)}`;
-  const { handle, size } = await createSegment(files, path, [encodeSegmentHeader(header), ...relogged(scan.lastGroup, header.salt)]);
-  const spans = newest === undefined ? [] : [...scan.spans.slice(0, -1), { ...newest, end: header.previousEnd, nextLsn: header.firstLsn }];
-  return new Wal(options, { ...scan, spans }, { header, path, handle, size });
+  /** Ends the log from outside: the storage failed under something that belongs to it. What is in flight comes to its own end. */
+  poison(cause: Error): void {
+    this.#poisonWith(cause, []);
+  }
 }

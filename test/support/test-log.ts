@@ -1,27 +1,34 @@
 // A log on a simulated disk with verbs, so that a test reads as what happens to it.
 import { randomBytes } from 'node:crypto';
-import { ManualClock, SeededRandom, SimDisk, SimProcess, createSimEnv, type SimProcessOptions } from '../../src/testing/index.ts';
-import { replaySpans, scanWal, type ScanOptions, type WalScan } from '../../src/wal/scan.ts';
-import { openWal, type Wal } from '../../src/wal/wal.ts';
+import { ManualClock, SeededRandom, SimDisk, SimProcess, createSimEnv, settle, type SimProcessOptions } from '../../src/testing/index.ts';
+import { openWal } from '../../src/wal/open-wal.ts';
+import { scanWal, type ScanOptions, type WalScan } from '../../src/wal/scan.ts';
+import type { Wal, WalOptions } from '../../src/wal/wal.ts';
+import type { Clock } from '../../src/env/env.ts';
 import type { StreamError } from '../../src/index.ts';
+import { DiskSpace } from '../../src/journal/disk-space.ts';
+import { Journal } from '../../src/journal/journal.ts';
+import { emptyLedger } from '../../src/journal/ledger.ts';
 
 const DIRECTORY = '/journal';
 
 /** One log that survives its processes. */
 export class TestLog {
   readonly disk = new SimDisk();
-  readonly storeId = randomBytes(16).toString('hex');
+  readonly storeId: string;
   readonly poisons: StreamError[] = [];
+  readonly clock = new ManualClock(0);
   process = new SimProcess();
   #epoch = 0;
 
-  constructor() {
+  constructor(storeId: string = randomBytes(16).toString('hex')) {
+    this.storeId = storeId;
     this.disk.makeDirectory(DIRECTORY);
     this.disk.syncDirectory('/');
   }
 
   get #env() {
-    return createSimEnv({ disk: this.disk, process: this.process, clock: new ManualClock(0), random: new SeededRandom(this.#epoch) });
+    return createSimEnv({ disk: this.disk, process: this.process, clock: this.clock, random: new SeededRandom(this.#epoch) });
   }
 
   #scanOptions(): ScanOptions {
@@ -33,11 +40,11 @@ export class TestLog {
   }
 
   /** Starts a driver: scans and opens. */
-  async open(options: SimProcessOptions & { readonly segmentBytesMax?: number } = {}): Promise<Wal> {
+  async open(options: SimProcessOptions & Partial<Pick<WalOptions, 'segmentBytesMax' | 'isPrepared' | 'isOwner'>> = {}): Promise<Wal> {
     this.process.kill();
     this.process = new SimProcess(options);
     this.#epoch += 1;
-    return openWal(
+    const { wal } = await openWal(
       {
         env: this.#env,
         directory: DIRECTORY,
@@ -47,18 +54,26 @@ export class TestLog {
         segmentBytesMax: options.segmentBytesMax ?? 1 << 20,
         recordBytesMax: 1 << 20,
         groupBytesMax: 1 << 16,
+        idleMarkMs: 1000,
+        isPrepared: options.isPrepared ?? false,
+        isOwner: options.isOwner ?? (() => true),
         onPoisoned: (error) => this.poisons.push(error),
       },
       await this.scan(),
     );
+    return wal;
   }
 
   /** The texts of all records. */
   async read(): Promise<string[]> {
     const texts: string[] = [];
-    const scan = await this.scan();
-    await replaySpans(this.#scanOptions(), scan.spans, { fromLsn: 0, visit: (frame) => texts.push(Buffer.from(frame.payload).toString()) });
+    await scanWal(this.#scanOptions(), (frame) => texts.push(Buffer.from(frame.payload).toString()));
     return texts;
+  }
+
+  /** Lets everything run that is only waiting for promises. */
+  settled(): Promise<void> {
+    return settle();
   }
 
   /** The path of the n-th segment. */
@@ -85,6 +100,21 @@ export class TestLog {
   segments(): readonly string[] {
     return this.disk.list(DIRECTORY);
   }
+}
+
+/** A journal without events on a log. */
+export async function journalOn(
+  log: TestLog,
+  options: { readonly clock?: Clock; readonly cacheBytes?: number; readonly ballastBytes?: number } = {},
+): Promise<{ readonly journal: Journal; readonly space: DiskSpace }> {
+  const { clock = new ManualClock(0), cacheBytes = 1000, ballastBytes = 0 } = options;
+  const env = createSimEnv({ disk: log.disk, process: log.process, clock, random: new SeededRandom(1) });
+  const fail = (error: Error): void => {
+    throw error;
+  };
+  const space = new DiskSpace({ env, app: 'app', directory: '/', ballastBytes, fail });
+  const journal = new Journal({ wal: await log.open(), ledger: emptyLedger(), space, directory: '/', epoch: 1, blockCacheBytesMax: cacheBytes });
+  return { journal, space };
 }
 
 /** Appends texts at once, so that they share a group. */

@@ -9,10 +9,12 @@ import type { Graph, StreamNode } from '../graph.ts';
 interface SourceName {
   readonly kind: string;
   readonly uid: string | undefined;
+  /** Whether its records are logged. */
+  readonly isLogged: boolean;
 }
 
 function addBlocks<T>(graph: Graph, name: SourceName, codec: RecordCodecName): StreamNode<T> {
-  const descriptor = graph.register({ ...name, parents: [], codec, isStateful: false });
+  const descriptor = graph.register({ kind: name.kind, uid: name.uid, parents: [], codec, isStateful: false });
   const { uid } = descriptor;
   return {
     descriptor,
@@ -36,13 +38,13 @@ function addBlocks<T>(graph: Graph, name: SourceName, codec: RecordCodecName): S
 /** Adds a receiver to the graph. */
 export function addReceiver<T>(graph: Graph, receiver: Receiver<T>, name: SourceName): StreamNode<T> {
   const node = addBlocks<T>(graph, name, receiver.codec);
-  graph.addSource({ kind: 'receiver', uid: node.descriptor.uid, receiver });
+  graph.addSource({ kind: 'receiver', uid: node.descriptor.uid, receiver, isLogged: name.isLogged });
   return node;
 }
 
 /** Adds a source that appends blocks when it is asked. */
 export function addPolledBlocks<T>(graph: Graph, source: PolledSource, name: SourceName): StreamNode<T> {
   const node = addBlocks<T>(graph, name, 'json-lines');
-  graph.addSource({ kind: 'polled', uid: node.descriptor.uid, source });
+  graph.addSource({ kind: 'polled', uid: node.descriptor.uid, source, isLogged: name.isLogged });
   return node;
 }

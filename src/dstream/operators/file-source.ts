@@ -16,7 +16,7 @@ export function addFileSource<T>(
   const hasCodec = codec !== undefined;
   const descriptor = graph.register({ kind, uid: stream.uid, parents: [], isStateful: false, codec: codec?.name ?? 'lines' });
   const { uid } = descriptor;
-  graph.addSource({ kind: 'polled', uid, source: createDirectorySource({ ...settings, hasCodec }) });
+  graph.addSource({ kind: 'polled', uid, source: createDirectorySource({ ...settings, hasCodec }), isLogged: true });
   return {
     descriptor,
     partitions: (inputs) => inputs.get(uid) ?? 0,

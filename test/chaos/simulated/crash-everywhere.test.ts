@@ -39,13 +39,18 @@ describe.each<Crash>(['kill', 'power'])('death by %s', (kind) => {
       const { end, process } = await live(world, { killAt });
       if (end.kind === 'stopped') break;
       expect({ killAt, end }).toEqual({ killAt, end: { kind: 'died' } });
-      reached.add(process.names.at(-1)?.replace(/\d{16}/, 'N') ?? '');
+      reached.add(
+        process.names
+          .at(-1)
+          ?.replace(/\d{16}/, 'N')
+          .replace(/\d+-\d+\.tmp/, 'draft.tmp') ?? '',
+      );
       crash(world, kind, SEED + killAt);
       await recoverAndFinish(world, `${kind} at step ${killAt}: ${String(process.names.at(-1))}`);
     }
     // Not vacuous: deaths before and behind each kind of durable step were among them.
     for (const step of [
-      'file.sync /store/journal/N.wal.tmp',
+      'file.sync /store/journal/draft.tmp',
       'file.link /store/journal/N.wal',
       'sink.commit',
       'sink.committed',

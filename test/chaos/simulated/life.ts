@@ -19,6 +19,7 @@ export const LIFE_SETTINGS = {
   blockInterval: milliseconds(60),
   receiverRestartDelay: milliseconds(50),
   segmentBytesMax: 8192,
+  ballastBytes: 512,
   taskAttemptsMax: 1,
 };
 

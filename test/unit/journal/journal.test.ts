@@ -7,12 +7,12 @@ import { BlockCache } from '../../../src/journal/block-cache.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from '../../../src/journal/event-codec.ts';
 import type { BatchPlanned, BlockAdded, JournalEvent } from '../../../src/journal/events.ts';
 import { newIdentity, raiseEpoch, readIdentity, writeIdentity } from '../../../src/journal/identity.ts';
-import { Journal } from '../../../src/journal/journal.ts';
+import type { BlockDraft } from '../../../src/journal/journal.ts';
 import { decodeLedger, emptyLedger, encodeLedger, type Ledger } from '../../../src/journal/ledger.ts';
 import { lowWater, neededLsn } from '../../../src/journal/low-water.ts';
 import { planBatch } from '../../../src/journal/plan-batch.ts';
 import { createSimEnv, ManualClock, SeededRandom, SimDisk, SimProcess } from '../../../src/testing/index.ts';
-import { TestLog } from '../../support/test-log.ts';
+import { journalOn, TestLog } from '../../support/test-log.ts';
 
 const GRAPH: GraphDescriptor = {
   batchIntervalMs: 100,
@@ -25,6 +25,11 @@ const time = toBatchTime;
 
 function block(id: string, parts: Partial<BlockAdded> = {}): BlockAdded {
   return { kind: 'block-added', stream: 'lines', blockId: id, recordCount: 1, codec: 'lines', payload: [Buffer.from('a\n')], ...parts };
+}
+
+/** A block without a number. */
+function draft(parts: Partial<BlockDraft> = {}): BlockDraft {
+  return { stream: 'lines', recordCount: 1, codec: 'lines', payload: [Buffer.from('a\n')], ...parts };
 }
 
 function plan(batchTime: number, blocks: readonly string[], planId = `plan-${batchTime}`): BatchPlanned {
@@ -198,8 +203,8 @@ describe('Journal', () => {
   it('reads a block from the log when it is not kept in memory', async () => {
     for (const cacheBytes of [0, 100]) {
       const log = new TestLog();
-      const journal = new Journal(await log.open(), emptyLedger(), cacheBytes);
-      await journal.append(block('1-1', { payload: [Buffer.from('a\n'), Buffer.from('b\n')] }));
+      const { journal } = await journalOn(log, { cacheBytes });
+      await journal.appendBlock(draft({ payload: [Buffer.from('a\n'), Buffer.from('b\n')] }));
       const reads = log.process.names.filter((name) => name.startsWith('file.read')).length;
       const [waiting] = journal.ledger.waiting;
       expect(waiting === undefined ? '' : Buffer.from(await journal.readBlock(waiting)).toString()).toBe('a\nb\n');
@@ -207,9 +212,9 @@ describe('Journal', () => {
     }
   });
   it('refuses a block that does not continue what was appended, though it is not durable yet', async () => {
-    const journal = new Journal(await new TestLog().open(), emptyLedger(), 0);
-    const first = journal.append(block('1-1', { ranges: [RANGE] }));
-    await expect(journal.append(block('1-2', { ranges: [RANGE] }))).rejects.toMatchObject({ code: 'STREAM_RECEIVER' });
+    const { journal } = await journalOn(new TestLog());
+    const first = journal.appendBlock(draft({ ranges: [RANGE] }));
+    await expect(journal.appendBlock(draft({ ranges: [RANGE] }))).rejects.toMatchObject({ code: 'STREAM_RECEIVER' });
     await first;
     expect(journal.ledger.waiting).toHaveLength(1);
   });

@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ListenerBus } from '../../../src/core/listener.ts';
-import { emptyLedger } from '../../../src/journal/ledger.ts';
-import { Journal } from '../../../src/journal/journal.ts';
 import { firstLine, parseGreeting, stripNumbers } from '../../../src/sources/acknowledged-lines.ts';
 import { BlockBuilder } from '../../../src/sources/block-builder.ts';
 import { LineSplitter } from '../../../src/sources/line-splitter.ts';
@@ -10,7 +8,7 @@ import type { Receiver, ReceiverContext } from '../../../src/sources/receiver.ts
 import { ReceiverRunner } from '../../../src/sources/receiver-runner.ts';
 import { recordCodec } from '../../../src/sources/record-codec.ts';
 import { createSimEnv, ManualClock, SeededRandom, settle } from '../../../src/testing/index.ts';
-import { TestLog } from '../../support/test-log.ts';
+import { journalOn, TestLog } from '../../support/test-log.ts';
 
 describe('LineSplitter', () => {
   const line = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((text) => !/[\n\r]/.test(text));
@@ -106,8 +104,8 @@ async function handReceiver(
   stay?: () => Promise<void>,
 ) {
   const log = new TestLog();
-  const journal = new Journal(await log.open(), emptyLedger(), 1000);
   const clock = new ManualClock(0);
+  const { journal } = await journalOn(log, { clock });
   const failures: Error[] = [];
   let runs = 0;
   let hand: ReceiverContext<string> | undefined;
@@ -124,15 +122,13 @@ async function handReceiver(
       });
     },
   };
-  let block = 0;
   const runner = new ReceiverRunner({
     env: createSimEnv({ disk: log.disk, process: log.process, clock, random: new SeededRandom(1) }),
     app: 'app',
     uid: 'lines',
     receiver: receiver as Receiver<unknown>,
     journal,
-    epoch: 1,
-    nextBlock: () => (block += 1),
+    isLogged: true,
     fail: (error) => failures.push(error),
     listeners: new ListenerBus((error) => failures.push(error)),
     limits: {
@@ -143,6 +139,7 @@ async function handReceiver(
       recordBytesMax: 500,
       restartDelayMs: 2000,
       backlogBytesMax: 1e9,
+      logBytesMax: 1e12,
       rate: 1e9,
       ...limits,
     },

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, frameBytesOf, readFrame, type FrameHeader } from '../../../src/wal/frame.ts';
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../../src/wal/segment-header.ts';
-import { judgeTail } from '../../../src/wal/tail-verdict.ts';
+import { factsFrom, judgeTail, rowsFor, type TailFacts } from '../../../src/wal/tail-verdict.ts';
 import { writeFully } from '../../../src/wal/write-fully.ts';
 import { crc32 } from '../../../src/core/checksum.ts';
 
@@ -43,7 +43,7 @@ describe('frames', () => {
   it('are told from zeros and from nothing', () => {
     expect(readFrame(Buffer.alloc(100), 0, { end: 100, payloadBytesMax: 64 })).toEqual({ kind: 'blank' });
     expect(readFrame(Buffer.alloc(0), 0, { end: 0, payloadBytesMax: 64 })).toEqual({ kind: 'blank' });
-    expect(readFrame(Buffer.from([...Buffer.alloc(99), 1]), 0, { end: 100, payloadBytesMax: 64 }).kind).toBe('bad');
+    expect(readFrame(Buffer.from([...Buffer.alloc(39), 1]), 0, { end: 40, payloadBytesMax: 64 }).kind).toBe('bad');
   });
   it('of any bytes give an answer and no error', () =>
     fc.assert(
@@ -54,32 +54,63 @@ describe('frames', () => {
 });
 
 describe('segment headers', () => {
-  const header = { storeId: '0123456789abcdef0123456789abcdef', incarnation: 'f'.repeat(32), epoch: 3, segment: 9, firstLsn: 1000, previousEnd: 4096, salt: 5 };
+  const header = {
+    storeId: '0123456789abcdef0123456789abcdef',
+    incarnation: 'f'.repeat(32),
+    epoch: 3,
+    segment: 9,
+    firstLsn: 1000,
+    previousEnd: 4096,
+    previousChain: 77,
+    salt: 5,
+  };
   it('are read as they were written', () => expect(decodeSegmentHeader(Buffer.from(encodeSegmentHeader(header)))).toEqual({ kind: 'header', header }));
   it('have a format that does not change', () =>
     expect(Buffer.from(encodeSegmentHeader(header)).subarray(0, 96).toString('hex')).toMatchInlineSnapshot(
-      `"4d494c4c52414345010000000000000000000000050000000123456789abcdef0123456789abcdefffffffffffffffffffffffffffffffff03000000000000000900000000000000e80300000000000000100000000000000000000000000000"`,
+      `"4d494c4c52414345020000000000000000000000050000000123456789abcdef0123456789abcdefffffffffffffffffffffffffffffffff03000000000000000900000000000000e80300000000000000100000000000004d00000000000000"`,
     ));
   it('of a newer version are told from damage', () => {
     const bytes = Buffer.from(encodeSegmentHeader(header));
-    bytes.writeUInt32LE(2, 8);
+    bytes.writeUInt32LE(3, 8);
     expect(decodeSegmentHeader(bytes)).toMatchObject({ kind: 'bad' });
     bytes.writeUInt32LE(crc32(bytes.subarray(0, SEGMENT_HEADER_BYTES - 4)), SEGMENT_HEADER_BYTES - 4);
-    expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'version', version: 2, incompatible: 0 });
+    expect(decodeSegmentHeader(bytes)).toEqual({ kind: 'version', version: 3, incompatible: 0 });
   });
   it('that are cut short are damage', () => expect(decodeSegmentHeader(Buffer.alloc(100))).toMatchObject({ kind: 'bad' }));
 });
 
+const FACTS = ['isNewest', 'isBlank', 'isNamedEnd', 'hasLaterGroup', 'hasLaterDurable'] as const;
+
+/** Every combination of facts. */
+function everyScene(): readonly TailFacts[] {
+  return Array.from(
+    { length: 2 ** FACTS.length },
+    (_, bits) => Object.fromEntries(FACTS.map((fact, index) => [fact, (bits & (1 << index)) !== 0])) as unknown as TailFacts,
+  );
+}
+
 describe('judgeTail()', () => {
-  const scene = { badLsn: 10, groupBefore: 4, isGroupEnded: true };
+  it('has exactly one row for each of the 32 combinations', () => {
+    for (const facts of everyScene()) expect({ facts, rows: rowsFor(facts).length }).toEqual({ facts, rows: 1 });
+  });
+  it('never calls an end or a torn write what was proven durable', () => {
+    for (const facts of everyScene()) {
+      const isProven = facts.isNewest ? !facts.isBlank && (facts.hasLaterGroup || facts.hasLaterDurable) : !facts.isNamedEnd;
+      expect({ facts, isCorrupt: judgeTail(facts) === 'corrupt' }).toEqual({ facts, isCorrupt: isProven });
+    }
+  });
+  const place = { badLsn: 10, groupBefore: 4, isGroupEnded: true };
+  const middle = { ...place, isGroupEnded: false };
   it.each([
-    ['nothing behind it', scene, [], 'torn'],
-    ['the same group behind it', scene, [{ lsn: 11, group: 5, durableLsn: 9 }], 'torn'],
-    ['a later group behind it', scene, [{ lsn: 12, group: 6, durableLsn: 9 }], 'corrupt'],
-    ['a frame that knows it was durable', scene, [{ lsn: 11, group: 5, durableLsn: 10 }], 'corrupt'],
-    ['in the middle of a group, its rest behind it', { ...scene, isGroupEnded: false }, [{ lsn: 11, group: 4, durableLsn: 8 }], 'torn'],
-    ['in the middle of a group, the next behind it', { ...scene, isGroupEnded: false }, [{ lsn: 12, group: 5, durableLsn: 9 }], 'corrupt'],
-  ] as const)('%s', (_name, base, later, verdict) => expect(judgeTail({ ...base, later }).kind).toBe(verdict));
+    ['the same group behind it', place, { lsn: 11, group: 5, durableLsn: 9 }, 'torn'],
+    ['a later group behind it', place, { lsn: 12, group: 6, durableLsn: 9 }, 'corrupt'],
+    ['a frame that knows it was durable', place, { lsn: 11, group: 5, durableLsn: 10 }, 'corrupt'],
+    ['in the middle of a group, its rest behind it', middle, { lsn: 11, group: 4, durableLsn: 8 }, 'torn'],
+    ['in the middle of a group, the next behind it', middle, { lsn: 12, group: 5, durableLsn: 9 }, 'corrupt'],
+    ['a damaged mark, the next group behind it with the same lsn', place, { lsn: 10, group: 6, durableLsn: 9 }, 'corrupt'],
+  ] as const)('%s', (_name, at, later, verdict) =>
+    expect(judgeTail({ isNewest: true, isNamedEnd: false, isBlank: false, ...factsFrom(at, later) })).toBe(verdict),
+  );
 });
 
 describe('writeFully()', () => {

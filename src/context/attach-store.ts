@@ -1,0 +1,72 @@
+// Takes a store directory for a context: locks it, reads it, compares it with the graph. Nothing in it changes, but LevelDB's own files and, on a full disk, the ballast.
+import { toError } from '../core/errors.ts';
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
+import type { Env } from '../env/env.ts';
+import type { FileLock } from '../env/file-system.ts';
+import { makeDirectoryDurably } from '../env/make-directory.ts';
+import { createMemoryFileSystem } from '../env/memory-file-system.ts';
+import { releaseBallastIfFull } from '../journal/ballast.ts';
+import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import { readStore } from '../recovery/read-store.ts';
+import { requireSameGraph } from '../recovery/recover.ts';
+import { checkpointDirectory } from '../recovery/store-layout.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
+
+/** The store directory a context belongs to, locked and read. */
+export interface Attachment {
+  readonly env: Env;
+  /** The same, with the files of the store: those of `env`, or files in memory. */
+  readonly storeEnv: Env;
+  readonly isDurable: boolean;
+  readonly directory: string;
+  readonly lock: FileLock;
+  readonly store: CheckpointStore;
+  readonly isStoreOpen: boolean;
+  /** Why the context must not start. */
+  readonly refusal: Error | undefined;
+}
+
+/** What is attached to what. */
+export interface AttachOptions {
+  readonly env: Env;
+  readonly directory: string;
+  /** Makes the checkpoint store; without it the store is in memory. */
+  readonly createStore: ((directory: string) => CheckpointStore) | undefined;
+  readonly settings: ResolvedContextOptions;
+  readonly graph: GraphDescriptor;
+}
+
+/** Locks and reads a directory. */
+export async function attachStore({ env, directory, createStore, settings, graph }: AttachOptions): Promise<Attachment> {
+  const isDurable = createStore !== undefined;
+  const storeEnv = isDurable ? env : { ...env, files: createMemoryFileSystem() };
+  return withDirectoryErrors(directory, async () => {
+    await makeDirectoryDurably(storeEnv.files, directory, { purpose: 'a store directory', access: 'private' });
+    const lock = await lockDirectory(storeEnv, directory);
+    const store = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
+    try {
+      if (await releaseBallastIfFull({ files: storeEnv.files, directory, bytes: settings.ballastBytes }))
+        env.logger.warn({ directory }, 'the disk is full: the ballast is given up, so that the store can be opened');
+      const reading = await readStore(storeEnv, { directory, app: settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
+      const isStoreOpen = reading.kind === 'store';
+      const refusal = isStoreOpen ? compare(reading.graph, graph, directory) : undefined;
+      return { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, refusal };
+    } catch (error) {
+      await store.close();
+      await lock.release();
+      throw error;
+    }
+  });
+}
+
+function compare(before: GraphDescriptor | undefined, now: GraphDescriptor, directory: string): Error | undefined {
+  try {
+    requireSameGraph(before, now, directory);
+    return undefined;
+  } catch (error) {
+    return toError(error);
+  }
+}
