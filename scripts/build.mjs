@@ -1,6 +1,6 @@
 // Builds the package into dist/ and the examples into examples/build/. The examples import the package by its name, so it comes first.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -12,3 +12,5 @@ for (const project of ['tsconfig.build.json', 'examples/tsconfig.json']) {
   const { status } = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
+// npm makes the command executable where it installs it; this is for the clone.
+chmodSync(`${root}/dist/cli/main.js`, 0o755);

@@ -1,13 +1,13 @@
 // A program for the tests of real processes; VARIANT says what is special about it. It imports the built package by its name, as a user's does.
 import { levelSink, milliseconds, runMain, StreamingContext } from 'millrace';
 
-const { VARIANT = '', PORT = '1', DIRECTORY = '', TABLE = '', ACKNOWLEDGED = '' } = process.env;
+const { VARIANT = '', PORT = '1', DIRECTORY = '', TABLE = '', ACKNOWLEDGED = '', CHECKPOINT_MS = '500' } = process.env;
 
 function create() {
   const context = new StreamingContext({
     appName: VARIANT === 'other-app' ? 'other' : 'program',
     batchInterval: milliseconds(100),
-    checkpointInterval: milliseconds(500),
+    checkpointInterval: milliseconds(Number(CHECKPOINT_MS)),
     blockInterval: milliseconds(20),
     receiverRestartDelay: milliseconds(50),
   });

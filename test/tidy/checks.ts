@@ -54,7 +54,7 @@ const BANS: readonly Ban[] = [
   {
     pattern: /(^|[^.\w#'])process\.(env|exit|exitCode|on|off|pid|stdout|stderr|argv|cwd|platform|kill)\b/m,
     use: 'env, or run-main',
-    allowed: ['src/env/node-env.ts', 'src/env/node-file-system.ts', 'src/context/run-main.ts'],
+    allowed: ['src/env/node-env.ts', 'src/env/node-file-system.ts', 'src/context/run-main.ts', 'src/cli/main.ts'],
   },
   { pattern: /from 'node:net'/, use: 'a receiver, or env.files.lock', allowed: ['src/sources/socket-receiver.ts', 'src/env/node-file-system.ts'] },
   { pattern: /from 'level'/, use: 'CheckpointStore or levelSink', allowed: ['src/checkpoint/level-checkpoint-store.ts', 'src/sinks/level-sink.ts'] },

@@ -1,0 +1,51 @@
+// Runs one command and turns whatever comes of it into lines and an exit code.
+import { CorruptionError, StreamError, toError } from '../core/errors.ts';
+import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import { parseCommand, USAGE, type Command } from './arguments.ts';
+import { dump } from './dump.ts';
+import { TOOL_CODES, toolCodeOf, type ToolCode } from './exit-codes.ts';
+import { fsck } from './fsck.ts';
+import { repair } from './repair.ts';
+import type { Tool } from './tool.ts';
+
+function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Tool): Promise<ToolCode> {
+  switch (command.name) {
+    case 'fsck':
+      return fsck(command, tool);
+    case 'dump':
+      return dump(command, tool);
+    case 'repair':
+      return repair(command, tool);
+  }
+}
+
+function report(thrown: unknown, command: Command | undefined, tool: Tool): ToolCode {
+  const error = toError(thrown);
+  const exitCode = toolCodeOf(error);
+  tool.err(error instanceof StreamError ? `${error.code}: ${error.message}` : (error.stack ?? error.message));
+  if (command === undefined) for (const line of USAGE) tool.err(line);
+  // A dump has one object per record and no other.
+  if (command !== undefined && command.name !== 'help' && command.name !== 'dump' && command.isJson) {
+    const code = error instanceof StreamError ? error.code : undefined;
+    tool.out(JSON.stringify({ exitCode, error: { code, message: error.message, damage: error instanceof CorruptionError ? error.damage : undefined } }));
+  }
+  return exitCode;
+}
+
+/**
+ * Runs the command `millrace`. Never throws: what went wrong is printed and told by the exit code.
+ *
+ * @param words - The words behind the name of the command.
+ */
+export async function run(words: readonly string[], tool: Tool): Promise<ToolCode> {
+  let command: Command | undefined;
+  try {
+    const parsed = parseCommand(words);
+    command = parsed;
+    if (parsed.name !== 'help') return await withDirectoryErrors(parsed.directory, () => perform(parsed, tool));
+    for (const line of USAGE) tool.out(line);
+    return TOOL_CODES.clean;
+  } catch (error) {
+    return report(error, command, tool);
+  }
+}
