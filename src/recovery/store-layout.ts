@@ -24,15 +24,14 @@ function checkApp(directory: string, identity: Identity, app: string): Identity 
   return identity;
 }
 
-/** Reads who a store belongs to; undefined for a directory in which none was ever made. Refuses one of another application. */
-export async function readOwner(
-  env: Env,
-  place: { readonly directory: string; readonly app: string; readonly isSynced: boolean },
-): Promise<Identity | undefined> {
-  const { directory, app, isSynced } = place;
-  if (isSynced) await env.files.syncDirectory(directory);
+/**
+ * Reads the identity of a store; undefined for a directory in which none was ever made.
+ *
+ * @throws {CorruptionError} If it is damaged, or missing beside log segments.
+ */
+export async function readStoreIdentity(env: Env, directory: string, isSynced: boolean): Promise<Identity | undefined> {
   const identity = await readIdentity(env, directory, isSynced);
-  if (identity !== undefined) return checkApp(directory, identity, app);
+  if (identity !== undefined) return identity;
   const journal = journalDirectory(directory);
   const segments = (await env.files.stat(journal)) === undefined ? [] : (await listSegments(env.files, journal)).segments;
   if (segments.length > 0) {
@@ -42,6 +41,17 @@ export async function readOwner(
     );
   }
   return undefined;
+}
+
+/** Reads who a store belongs to; undefined for a directory in which none was ever made. Refuses one of another application. */
+export async function readOwner(
+  env: Env,
+  place: { readonly directory: string; readonly app: string; readonly isSynced: boolean },
+): Promise<Identity | undefined> {
+  const { directory, app, isSynced } = place;
+  if (isSynced) await env.files.syncDirectory(directory);
+  const identity = await readStoreIdentity(env, directory, isSynced);
+  return identity === undefined ? undefined : checkApp(directory, identity, app);
 }
 
 /**

@@ -64,17 +64,27 @@ async function nextCandidate(window: FileWindow, offset: number, use: SegmentUse
   return undefined;
 }
 
-/** Looks at all that stands from `offset` to the end of the segment, whatever it takes. */
-export async function lookBehind(use: SegmentUse, offset: number, place: BadPlace): Promise<Behind> {
+/**
+ * Gives each whole frame of the segment that stands from `offset` on to `visit`, wherever it begins; its payload must be copied to be kept. Returns whether there are only zeros.
+ */
+export async function searchFrames(use: SegmentUse, offset: number, visit: (frame: Frame) => void): Promise<boolean> {
   const window = new FileWindow(use.handle, offset, use.end);
   const first = await skipZeros(window, offset, use);
-  if (first >= use.end) return NOTHING_BEHIND;
-  let behind: Behind = { ...NOTHING_BEHIND, isBlank: false };
+  if (first >= use.end) return true;
   let at = await nextCandidate(window, first, use);
   while (at !== undefined) {
     const frame = await frameAt(window, at, use);
-    if (frame !== undefined && frame.lsn >= place.badLsn) behind = withFrame(behind, place, frame);
+    if (frame !== undefined) visit({ ...frame, offset: at });
     at = await nextCandidate(window, at + (frame?.frameBytes ?? FRAME_ALIGNMENT), use);
   }
-  return behind;
+  return false;
+}
+
+/** Looks at all that stands from `offset` to the end of the segment, whatever it takes. */
+export async function lookBehind(use: SegmentUse, offset: number, place: BadPlace): Promise<Behind> {
+  let behind: Behind = { ...NOTHING_BEHIND, isBlank: false };
+  const isBlank = await searchFrames(use, offset, (frame) => {
+    if (frame.lsn >= place.badLsn) behind = withFrame(behind, place, frame);
+  });
+  return isBlank ? NOTHING_BEHIND : behind;
 }

@@ -46,7 +46,7 @@ async function firstDraft(options: WalOptions, supply: SegmentSupply): Promise<S
   let full: unknown;
   for (const bytes of [zeroBytes, 0]) {
     try {
-      return await createDraft(files, supply.nextPath(), bytes);
+      return await createDraft(files, supply.nextPath(), { zeroBytes: bytes, fileBytes: options.isPrepared ? options.segmentBytesMax : 0 });
     } catch (error) {
       if (!isNoSpace(error)) throw error;
       full = error;
@@ -67,15 +67,17 @@ export async function openWal(options: WalOptions, scan: WalScan): Promise<Opene
   await removeTemporaries(env.files, directory);
   const newest = scan.spans.at(-1);
   const last: LastGroup = scan.lastGroup ?? { frames: [], offset: newest?.end ?? 0, lsn: scan.nextLsn, chain: newest?.chain ?? 0 };
-  const header = headerFor(options, {
-    segment: (newest?.header.segment ?? 0) + 1,
-    firstLsn: last.lsn,
-    previousEnd: last.offset,
-    previousChain: last.chain,
-  });
   let opened: Wal | undefined;
   const supply = new SegmentSupply({ files: env.files, directory, epoch: options.epoch, onFailed: (error) => opened?.poison(error) });
   const draft = await firstDraft(options, supply);
+  const header = headerFor(options, {
+    segment: (newest?.header.segment ?? 0) + 1,
+    firstLsn: last.lsn,
+    firstGroup: last.frames.length === 0 ? scan.nextGroup : scan.nextGroup - 1,
+    previousEnd: last.offset,
+    previousChain: last.chain,
+    fileBytes: draft.fileBytes,
+  });
   const path = `${directory}/${segmentName(header.segment)}`;
   const { pieces, moved, chain } = relog(last, header);
   try {

@@ -34,13 +34,21 @@ export interface SegmentFrames {
   readonly lastGroup: (GroupPlace & { readonly isEnded: boolean }) | undefined;
   /** Why the bytes behind are no frame; undefined where there are only zeros or nothing in the place of a header. */
   readonly bad: string | undefined;
+  /** Whether the bytes behind are a whole frame that belongs elsewhere. */
+  readonly isMisplaced: boolean;
+}
+
+/** What the next frame must carry. */
+interface Expected {
+  readonly lsn: number;
+  readonly group: number;
 }
 
 /** Why a whole frame does not belong where it stands. */
-function misplacement(frame: Frame, header: SegmentHeader, expected: { readonly lsn: number; readonly group: number }): string | undefined {
-  if (frame.salt !== header.salt) return 'it carries the salt of another place';
-  if (frame.lsn !== expected.lsn) return `it carries the record number ${frame.lsn} of another place`;
-  return frame.group < expected.group ? `it carries the group ${frame.group} of another place` : undefined;
+function misplacement(frame: Frame, header: SegmentHeader, expected: Expected): string | undefined {
+  if (frame.salt !== header.salt) return 'a whole frame stands there with the salt of another place';
+  if (frame.lsn !== expected.lsn) return `a whole frame stands there with the record number ${frame.lsn} of another place`;
+  return frame.group === expected.group ? undefined : `a whole frame stands there with the group ${frame.group} in the place of group ${expected.group}`;
 }
 
 /** Brings the frame at `offset` into the window, as far as the segment has it, and reads it. */
@@ -52,12 +60,6 @@ async function readAt(window: FileWindow, offset: number, { end, payloadBytesMax
   return readFrame(window.bytes, offset - window.base, { end: end - window.base, payloadBytesMax });
 }
 
-/** Why the frame at a place is none of it. */
-function badness(reading: FrameReading, header: SegmentHeader, expected: { readonly lsn: number; readonly group: number }): string | undefined {
-  if (reading.kind === 'bad') return reading.why;
-  return reading.kind === 'frame' ? misplacement(reading.frame, header, expected) : undefined;
-}
-
 /** Reads frames from the header on. `visit` may keep nothing of a frame's payload: its bytes are used again. */
 export async function readFrames(use: SegmentUse, visit: (frame: Frame) => void): Promise<SegmentFrames> {
   const { header, end } = use;
@@ -65,15 +67,18 @@ export async function readFrames(use: SegmentUse, visit: (frame: Frame) => void)
   let offset = SEGMENT_HEADER_BYTES;
   let lsn = header.firstLsn;
   let chain = 0;
-  let last: GroupPlace | undefined;
-  let isEnded = true;
+  let last: (GroupPlace & { isEnded: boolean }) | undefined;
   for (;;) {
     const reading = await readAt(window, offset, use);
-    const bad = badness(reading, header, { lsn, group: last?.group ?? 0 });
-    if (reading.kind !== 'frame' || bad !== undefined) return { end: offset, nextLsn: lsn, chain, lastGroup: last && { ...last, isEnded }, bad };
+    const group = last === undefined ? header.firstGroup : last.isEnded ? last.group + 1 : last.group;
+    const misplaced = reading.kind === 'frame' ? misplacement(reading.frame, header, { lsn, group }) : undefined;
+    if (reading.kind !== 'frame' || misplaced !== undefined) {
+      const bad = misplaced ?? (reading.kind === 'bad' ? reading.why : undefined);
+      return { end: offset, nextLsn: lsn, chain, lastGroup: last, bad, isMisplaced: misplaced !== undefined };
+    }
     const { frame } = reading;
-    if (frame.group !== last?.group) last = { group: frame.group, offset, lsn, chain };
-    isEnded = (frame.flags & FLAG_GROUP_END) !== 0;
+    if (frame.group !== last?.group) last = { group: frame.group, offset, lsn, chain, isEnded: false };
+    last.isEnded = (frame.flags & FLAG_GROUP_END) !== 0;
     chain = chainWith(chain, window.bytes.subarray(offset - window.base));
     visit({ ...frame, offset });
     offset += frame.frameBytes;

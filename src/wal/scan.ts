@@ -19,8 +19,6 @@ export interface SegmentSpan {
   readonly nextLsn: number;
   /** The chain over its frames. */
   readonly chain: number;
-  /** The size of its file. */
-  readonly fileBytes: number;
 }
 
 /** The frames of the last group as far as they stand in the newest segment: not proven durable, to be written afresh before they are trusted. */
@@ -53,16 +51,27 @@ export interface ScanOptions {
   readonly payloadBytesMax: number;
   /** Whether each file is synced before it is read: what is read may be only in the page cache of a driver that died. */
   readonly isSynced: boolean;
+  /** The last segment that is read; all are, if it is not given. For tools that read what stands before a damage. */
+  readonly segmentMax?: number;
 }
 
 /** Takes the records of a scan in order. Their payloads must be copied to be kept. */
 export type RecordVisitor = (frame: Frame, segment: number) => void;
 
-interface SegmentHead {
+/** A segment whose header is whole. */
+export interface SegmentHead {
   readonly segment: number;
   readonly path: string;
   readonly header: SegmentHeader;
   readonly fileBytes: number;
+}
+
+/** A segment whose header is damaged. */
+export interface DamagedHead {
+  readonly segment: number;
+  readonly path: string;
+  /** Why. */
+  readonly bad: string;
 }
 
 const HOLDS_NOTHING: WalScan = { spans: [], nextLsn: 1, nextGroup: 1, lastGroup: undefined, tornBytes: 0 };
@@ -89,11 +98,12 @@ async function withFile<T>(files: FileSystem, path: string, use: (handle: FileHa
   }
 }
 
-/** Reads the header of a segment. Throws for another version or store; damage is returned. */
-async function readHead(
-  options: ScanOptions,
-  segment: number,
-): Promise<SegmentHead | { readonly segment: number; readonly path: string; readonly bad: string }> {
+/**
+ * Reads the header of a segment. Damage is returned.
+ *
+ * @throws {CorruptionError} If it is of another version or store.
+ */
+export async function readHead(options: ScanOptions, segment: number): Promise<SegmentHead | DamagedHead> {
   const path = `${options.directory}/${segmentName(segment)}`;
   const { bytes, fileBytes } = await withFile(options.files, path, async (handle) => {
     if (options.isSynced) await handle.sync();
@@ -115,6 +125,7 @@ async function readHead(
     );
   }
   if (header.segment !== segment) return { segment, path, bad: `its header names segment ${header.segment}` };
+  if (fileBytes < header.fileBytes) return { segment, path, bad: `its file was cut short: it has ${fileBytes} bytes, not ${header.fileBytes}` };
   return { segment, path, header, fileBytes };
 }
 
@@ -122,7 +133,7 @@ async function readHead(
 async function readHeads(options: ScanOptions): Promise<readonly SegmentHead[]> {
   const { segments } = await listSegments(options.files, options.directory);
   const readings = [];
-  for (const segment of segments) readings.push(await readHead(options, segment));
+  for (const segment of segments.filter((each) => each <= (options.segmentMax ?? each))) readings.push(await readHead(options, segment));
   const heads: SegmentHead[] = [];
   for (const [index, reading] of readings.entries()) {
     const previous = heads.at(-1);
@@ -186,6 +197,8 @@ class Scanner {
     const damage: LogDamage = { segment, offset: 0, lsnFrom: previous.nextLsn, lsnTo: undefined };
     if (header.firstLsn !== previous.nextLsn)
       throw corrupt(path, damage, `it begins with record ${header.firstLsn}, the segment before it ends before record ${previous.nextLsn}`);
+    if (header.firstGroup !== this.#group + 1)
+      throw corrupt(path, damage, `it begins with group ${header.firstGroup}, the segment before it ends with group ${this.#group}`);
     if (header.previousChain !== previous.chain)
       throw corrupt(path, damage, 'the segment before it is not the one it was written behind: the chain of its frames is another');
   }
@@ -201,8 +214,8 @@ class Scanner {
       if (isRecord(frame)) this.#visit(frame, segment);
     });
     const tornBytes = await this.#judgeEnd(use, { head, next, reading });
-    this.#group = Math.max(this.#group, reading.lastGroup?.group ?? 0);
-    this.#spans.push({ path, header, end: reading.end, nextLsn: reading.nextLsn, chain: reading.chain, fileBytes });
+    this.#group = reading.lastGroup?.group ?? header.firstGroup - 1;
+    this.#spans.push({ path, header, end: reading.end, nextLsn: reading.nextLsn, chain: reading.chain });
     const lastGroup = next === undefined ? await readLastGroup(use, reading) : undefined;
     // A mark is not written afresh: its number goes to the next group, so that groups stay without a gap.
     const isMark = lastGroup !== undefined && lastGroup.frames.length === 0;
@@ -218,11 +231,11 @@ class Scanner {
     const isNamedEnd = next !== undefined && reading.end === use.end;
     const place = {
       badLsn: reading.nextLsn,
-      groupBefore: reading.lastGroup?.group ?? this.#group,
+      groupBefore: reading.lastGroup?.group ?? use.header.firstGroup - 1,
       isGroupEnded: reading.lastGroup?.isEnded ?? true,
     };
     const behind = isNamedEnd ? NOTHING_BEHIND : await lookBehind(use, reading.end, place);
-    const verdict = judgeTail({ isNewest: next === undefined, isNamedEnd, ...behind });
+    const verdict = judgeTail({ isNewest: next === undefined, isNamedEnd, isMisplaced: reading.isMisplaced, ...behind });
     if (verdict !== 'corrupt') return verdict === 'torn' ? use.end - reading.end : 0;
     throw damageAt(at, behind, use.end);
   }

@@ -51,6 +51,8 @@ export interface SegmentDraft {
   readonly handle: FileHandle;
   /** Bytes of zeros that it holds, synced. */
   readonly zeroBytes: number;
+  /** Bytes that it has, synced: the rest of them is a hole. */
+  readonly fileBytes: number;
 }
 
 /** Another driver has taken the store over: nobody may be told anything any more. */

@@ -21,10 +21,14 @@ export interface SegmentHeader {
   readonly segment: number;
   /** The lsn of the first frame in it. */
   readonly firstLsn: number;
+  /** The number of the first group in it. */
+  readonly firstGroup: number;
   /** Where the valid bytes of the segment before end; what stands behind is void. 0 when there is no segment before. */
   readonly previousEnd: number;
   /** The chain over the frames of the segment before, up to that end. 0 when there is no segment before. */
   readonly previousChain: number;
+  /** The file has at least so many bytes; 0 if it grows as it is written. */
+  readonly fileBytes: number;
   /** Random, never 0; repeated in every frame of the segment. */
   readonly salt: number;
 }
@@ -50,6 +54,8 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     .u64(header.firstLsn)
     .u64(header.previousEnd)
     .u32(header.previousChain)
+    .u64(header.fileBytes)
+    .u64(header.firstGroup)
     .finish();
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   bytes.set(fields);
@@ -83,6 +89,8 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeaderReading {
       firstLsn: reader.u64(),
       previousEnd: reader.u64(),
       previousChain: reader.u32(),
+      fileBytes: reader.u64(),
+      firstGroup: reader.u64(),
       salt,
     },
   };

@@ -21,13 +21,15 @@ export interface SegmentSupplyOptions {
   readonly onFailed: (error: Error) => void;
 }
 
-/** Makes a new file that holds zeros, synced. */
-export async function createDraft(files: FileSystem, path: string, zeroBytes: number): Promise<SegmentDraft> {
+/** Makes a new file that holds zeros up to `zeroBytes` and a hole up to `fileBytes`, synced. */
+export async function createDraft(files: FileSystem, path: string, size: { readonly zeroBytes: number; readonly fileBytes: number }): Promise<SegmentDraft> {
+  const { zeroBytes, fileBytes } = size;
   const handle = await files.open(path, 'create');
-  const draft: SegmentDraft = { path, handle, zeroBytes };
+  const draft: SegmentDraft = { path, handle, zeroBytes, fileBytes };
   try {
     for (let filled = 0; filled < zeroBytes; filled += PIECE_BYTES) writeFully(handle, [ZEROS.subarray(0, Math.min(PIECE_BYTES, zeroBytes - filled))], filled);
-    if (zeroBytes > 0) await handle.sync();
+    if (fileBytes > zeroBytes) writeFully(handle, [ZEROS.subarray(0, 1)], fileBytes - 1);
+    if (fileBytes > 0) await handle.sync();
     return draft;
   } catch (error) {
     await dropDraft(files, draft);
@@ -77,7 +79,11 @@ export class SegmentSupply {
 
   async #fill(zeroBytes: number, isIdle: () => boolean): Promise<void> {
     try {
-      const draft = this.#draft ?? { ...(await createDraft(this.#options.files, this.nextPath(), 0)), zeroBytes };
+      const draft = this.#draft ?? {
+        ...(await createDraft(this.#options.files, this.nextPath(), { zeroBytes: 0, fileBytes: 0 })),
+        zeroBytes,
+        fileBytes: zeroBytes,
+      };
       this.#draft = draft;
       const { handle } = draft;
       while (this.#filled < zeroBytes && !this.#isClosed && isIdle()) {

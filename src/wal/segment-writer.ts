@@ -61,7 +61,7 @@ export interface GroupNumbers {
 /** A header for a segment at this place. */
 export function headerFor(
   options: Pick<SegmentWriterOptions, 'env' | 'storeId' | 'epoch' | 'incarnation'>,
-  place: Pick<SegmentHeader, 'segment' | 'firstLsn' | 'previousEnd' | 'previousChain'>,
+  place: Pick<SegmentHeader, 'segment' | 'firstLsn' | 'firstGroup' | 'previousEnd' | 'previousChain' | 'fileBytes'>,
 ): SegmentHeader {
   const { env, storeId, epoch, incarnation } = options;
   // 0 would be found in every stretch of zeros.
@@ -87,7 +87,7 @@ export class SegmentWriter {
     this.#options = options;
     this.#supply = supply;
     this.#closed = [...log.spans];
-    this.#closedBytes = log.spans.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
+    this.#closedBytes = log.spans.reduce((sum, { end }) => sum + end, 0);
     this.#current = log.current;
     this.#nextLsn = log.nextLsn;
   }
@@ -102,7 +102,7 @@ export class SegmentWriter {
     return this.#times;
   }
 
-  /** Bytes that the log takes on the disk, as far as they are known here: segments, the zeros in them, and a prepared segment. */
+  /** Bytes that the log takes on the disk: what is valid in its segments, the zeros of the one that is written, and what is prepared. */
   get bytes(): number {
     const { size, draft } = this.#current;
     return this.#closedBytes + Math.max(size, draft.zeroBytes) + this.#supply.bytes;
@@ -116,7 +116,7 @@ export class SegmentWriter {
   /** Forgets the oldest segment, whose file is gone. */
   forgetOldest(): void {
     const [oldest] = this.#closed;
-    this.#closedBytes -= oldest?.fileBytes ?? 0;
+    this.#closedBytes -= oldest?.end ?? 0;
     this.#closed = this.#closed.slice(1);
   }
 
@@ -130,7 +130,7 @@ export class SegmentWriter {
    */
   async write(frames: readonly FrameDraft[], numbers: GroupNumbers): Promise<readonly LogPosition[]> {
     const groupBytes = frames.reduce((sum, { payloadBytes }) => sum + frameBytesOf(payloadBytes), 0);
-    await this.#makeRoom(groupBytes);
+    await this.#makeRoom(groupBytes, numbers.group);
     const current = this.#current;
     const { pieces, positions, chain } = layOut(frames, current, numbers);
     await this.#writeOrErase(pieces);
@@ -148,8 +148,8 @@ export class SegmentWriter {
   }
 
   #currentSpan(): SegmentSpan {
-    const { path, header, size, chain, draft } = this.#current;
-    return { path, header, end: size, nextLsn: this.#nextLsn, chain, fileBytes: Math.max(size, draft.zeroBytes) };
+    const { path, header, size, chain } = this.#current;
+    return { path, header, end: size, nextLsn: this.#nextLsn, chain };
   }
 
   /** Whether the next segment should be prepared. */
@@ -163,31 +163,34 @@ export class SegmentWriter {
     this.#supply.prepare(this.#options.segmentBytesMax, isIdle);
   }
 
-  async #makeRoom(groupBytes: number): Promise<void> {
+  async #makeRoom(groupBytes: number, group: number): Promise<void> {
     const { segmentBytesMax } = this.#options;
     const { size, draft } = this.#current;
-    if (isRotationDue({ size, groupBytes, zeroEnd: draft.zeroBytes, segmentBytesMax, isNextReady: this.#supply.isReady })) await this.#rotate();
+    if (isRotationDue({ size, groupBytes, zeroEnd: draft.zeroBytes, segmentBytesMax, isNextReady: this.#supply.isReady })) await this.#rotate(group);
   }
 
   /** Everything in the old segment was synced before this. */
-  async #rotate(): Promise<void> {
-    const { env, directory, isOwner } = this.#options;
+  async #rotate(group: number): Promise<void> {
+    const { env, directory, isOwner, isPrepared, segmentBytesMax } = this.#options;
     const { files } = env;
     const previous = this.#current;
-    const header = headerFor(this.#options, {
-      segment: previous.header.segment + 1,
-      firstLsn: this.#nextLsn,
-      previousEnd: previous.size,
-      previousChain: previous.chain,
-    });
-    const path = `${directory}/${segmentName(header.segment)}`;
+    const segment = previous.header.segment + 1;
+    const path = `${directory}/${segmentName(segment)}`;
     let draft: SegmentDraft | undefined;
     try {
-      draft = this.#supply.take() ?? (await createDraft(files, this.#supply.nextPath(), 0));
+      draft = this.#supply.take() ?? (await createDraft(files, this.#supply.nextPath(), { zeroBytes: 0, fileBytes: isPrepared ? segmentBytesMax : 0 }));
+      const header = headerFor(this.#options, {
+        segment,
+        firstLsn: this.#nextLsn,
+        firstGroup: group,
+        previousEnd: previous.size,
+        previousChain: previous.chain,
+        fileBytes: draft.fileBytes,
+      });
       const size = await finishSegment(files, draft, { path, pieces: [encodeSegmentHeader(header)], isOwner });
       const closed = this.#currentSpan();
       this.#closed.push(closed);
-      this.#closedBytes += closed.fileBytes;
+      this.#closedBytes += closed.end;
       this.#current = { header, path, draft, size, chain: 0 };
     } catch (error) {
       if (!isNoSpace(error)) throw error;

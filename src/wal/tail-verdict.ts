@@ -1,7 +1,7 @@
 // Pure: bytes of a segment are no frame, or the segment ends. Is it the end of the log, the torn end of a crash, or damage to what was acknowledged?
 // One group is in flight at a time, so everything before the last group was synced, and only the last group may be torn.
 
-/** What is known about the place. All five are facts of the disk; each combination has one verdict. */
+/** What is known about the place. All are facts of the disk; each combination has one verdict. */
 export interface TailFacts {
   /** Whether it is in the newest segment. */
   readonly isNewest: boolean;
@@ -9,6 +9,8 @@ export interface TailFacts {
   readonly isBlank: boolean;
   /** Whether it is exactly where the header of the next segment says that the segment ends. */
   readonly isNamedEnd: boolean;
+  /** Whether a whole frame stands there that belongs elsewhere. */
+  readonly isMisplaced: boolean;
   /** Whether a whole frame of a later group follows. */
   readonly hasLaterGroup: boolean;
   /** Whether a whole frame follows that says the record was durable. */
@@ -26,20 +28,22 @@ type Row = Readonly<Partial<Record<keyof TailFacts, boolean>>> & { readonly verd
  * 1. An older segment that ends where the next one says. What stands behind is void: a torn write, or a last group that was written afresh.
  * 2. An older segment that ends elsewhere. It was synced before the next one began: bytes were lost or changed since.
  * 3. The newest segment, zeros up to its end: nothing was written behind.
- * 4. A later group follows: it was written only after the group of this place was synced.
- * 5. A frame follows whose driver knew this record to be durable.
- * 6. Only frames of the same group follow, or none: a crash came while the group was written.
+ * 4. A whole frame that belongs elsewhere. No crash leaves one: a write went to the wrong place, or was lost.
+ * 5. A later group follows: it was written only after the group of this place was synced.
+ * 6. A frame follows whose driver knew this record to be durable.
+ * 7. Only frames of the same group follow, or none: a crash came while the group was written.
  */
 export const TAIL_TABLE: readonly Row[] = [
   { isNewest: false, isNamedEnd: true, verdict: 'end' },
   { isNewest: false, isNamedEnd: false, verdict: 'corrupt' },
   { isNewest: true, isBlank: true, verdict: 'end' },
-  { isNewest: true, isBlank: false, hasLaterGroup: true, verdict: 'corrupt' },
-  { isNewest: true, isBlank: false, hasLaterGroup: false, hasLaterDurable: true, verdict: 'corrupt' },
-  { isNewest: true, isBlank: false, hasLaterGroup: false, hasLaterDurable: false, verdict: 'torn' },
+  { isNewest: true, isBlank: false, isMisplaced: true, verdict: 'corrupt' },
+  { isNewest: true, isBlank: false, isMisplaced: false, hasLaterGroup: true, verdict: 'corrupt' },
+  { isNewest: true, isBlank: false, isMisplaced: false, hasLaterGroup: false, hasLaterDurable: true, verdict: 'corrupt' },
+  { isNewest: true, isBlank: false, isMisplaced: false, hasLaterGroup: false, hasLaterDurable: false, verdict: 'torn' },
 ];
 
-const FACTS = ['isNewest', 'isBlank', 'isNamedEnd', 'hasLaterGroup', 'hasLaterDurable'] as const;
+const FACTS = ['isNewest', 'isBlank', 'isNamedEnd', 'isMisplaced', 'hasLaterGroup', 'hasLaterDurable'] as const;
 
 /** The rows that fit: one, whatever the facts. */
 export function rowsFor(facts: TailFacts): readonly Row[] {
