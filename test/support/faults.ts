@@ -2,9 +2,23 @@
 // process exits. A machine without a tool skips the test and says so.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
+import { isErrno } from '../../src/env/errno.ts';
 
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
@@ -250,5 +264,20 @@ export class Injector {
   /** How many calls were changed. */
   fired(): number {
     return readFileSync(this.#trace, 'utf8').match(/\((INJECTED|DELAYED)\)/g)?.length ?? 0;
+  }
+}
+
+const PAGE = Buffer.alloc(4096, 'x');
+
+/** Writes a file until nothing more goes in; returns its size. */
+export function fillFile(path: string): number {
+  const file = openSync(path, 'w');
+  try {
+    for (;;) writeSync(file, PAGE);
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC')) throw error;
+    return fstatSync(file).size;
+  } finally {
+    closeSync(file);
   }
 }

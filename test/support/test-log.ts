@@ -71,6 +71,12 @@ export class TestLog {
     return texts;
   }
 
+  /** Ends the driver, as SIGKILL does. */
+  crash(): void {
+    this.process.kill();
+    this.process = new SimProcess();
+  }
+
   /** Lets everything run that is only waiting for promises. */
   settled(): Promise<void> {
     return settle();
@@ -97,6 +103,11 @@ export class TestLog {
     return this.disk.stat(this.path(segment))?.size ?? 0;
   }
 
+  /** How many segments there are. */
+  get segmentCount(): number {
+    return this.segments().filter((name) => name.endsWith('.wal')).length;
+  }
+
   segments(): readonly string[] {
     return this.disk.list(DIRECTORY);
   }
@@ -108,12 +119,13 @@ export async function journalOn(
   options: { readonly clock?: Clock; readonly cacheBytes?: number; readonly ballastBytes?: number } = {},
 ): Promise<{ readonly journal: Journal; readonly space: DiskSpace }> {
   const { clock = new ManualClock(0), cacheBytes = 1000, ballastBytes = 0 } = options;
+  const wal = await log.open();
   const env = createSimEnv({ disk: log.disk, process: log.process, clock, random: new SeededRandom(1) });
   const fail = (error: Error): void => {
     throw error;
   };
   const space = new DiskSpace({ env, app: 'app', directory: '/', ballastBytes, fail });
-  const journal = new Journal({ wal: await log.open(), ledger: emptyLedger(), space, directory: '/', epoch: 1, blockCacheBytesMax: cacheBytes });
+  const journal = new Journal({ wal, ledger: emptyLedger(), space, directory: '/', epoch: 1, blockCacheBytesMax: cacheBytes });
   return { journal, space };
 }
 

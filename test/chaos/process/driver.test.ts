@@ -135,19 +135,6 @@ describe('a driver', () => {
     await again.ended;
     expect(await place.rows()).toEqual(COUNTS);
   });
-  it('ends with 74 when the log cannot grow, and goes on when it can', async () => {
-    const lines = Array.from({ length: 4000 }, (_unused, index) => `line ${index % 7} ${'x'.repeat(200)}`);
-    const { env, done } = await feeder(lines);
-    const full = await place.start(env, ['bash', '-c', `ulimit -f 200; exec ${process.execPath} ${join(import.meta.dirname, '../../support/program.mjs')}`])
-      .ended;
-    expect({ code: full.code, names: full.log.includes('STREAM_WAL_POISONED') }).toEqual({ code: 74, names: true });
-    const next = place.start(env);
-    await done;
-    await next.logged('streaming context started');
-    next.process.kill('SIGTERM');
-    await next.ended;
-    expect(Object.values(await place.rows()).reduce((sum, count) => sum + count, 0)).toBe(lines.length);
-  });
 });
 
 describe('a socket', () => {

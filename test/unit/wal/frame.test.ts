@@ -60,14 +60,16 @@ describe('segment headers', () => {
     epoch: 3,
     segment: 9,
     firstLsn: 1000,
+    firstGroup: 40,
     previousEnd: 4096,
     previousChain: 77,
+    fileBytes: 8192,
     salt: 5,
   };
   it('are read as they were written', () => expect(decodeSegmentHeader(Buffer.from(encodeSegmentHeader(header)))).toEqual({ kind: 'header', header }));
   it('have a format that does not change', () =>
     expect(Buffer.from(encodeSegmentHeader(header)).subarray(0, 96).toString('hex')).toMatchInlineSnapshot(
-      `"4d494c4c52414345020000000000000000000000050000000123456789abcdef0123456789abcdefffffffffffffffffffffffffffffffff03000000000000000900000000000000e80300000000000000100000000000004d00000000000000"`,
+      `"4d494c4c52414345020000000000000000000000050000000123456789abcdef0123456789abcdefffffffffffffffffffffffffffffffff03000000000000000900000000000000e80300000000000000100000000000004d00000000200000"`,
     ));
   it('of a newer version are told from damage', () => {
     const bytes = Buffer.from(encodeSegmentHeader(header));
@@ -79,7 +81,7 @@ describe('segment headers', () => {
   it('that are cut short are damage', () => expect(decodeSegmentHeader(Buffer.alloc(100))).toMatchObject({ kind: 'bad' }));
 });
 
-const FACTS = ['isNewest', 'isBlank', 'isNamedEnd', 'hasLaterGroup', 'hasLaterDurable'] as const;
+const FACTS = ['isNewest', 'isBlank', 'isNamedEnd', 'isMisplaced', 'hasLaterGroup', 'hasLaterDurable'] as const;
 
 /** Every combination of facts. */
 function everyScene(): readonly TailFacts[] {
@@ -90,12 +92,12 @@ function everyScene(): readonly TailFacts[] {
 }
 
 describe('judgeTail()', () => {
-  it('has exactly one row for each of the 32 combinations', () => {
+  it('has exactly one row for each of the 64 combinations', () => {
     for (const facts of everyScene()) expect({ facts, rows: rowsFor(facts).length }).toEqual({ facts, rows: 1 });
   });
   it('never calls an end or a torn write what was proven durable', () => {
     for (const facts of everyScene()) {
-      const isProven = facts.isNewest ? !facts.isBlank && (facts.hasLaterGroup || facts.hasLaterDurable) : !facts.isNamedEnd;
+      const isProven = facts.isNewest ? !facts.isBlank && (facts.isMisplaced || facts.hasLaterGroup || facts.hasLaterDurable) : !facts.isNamedEnd;
       expect({ facts, isCorrupt: judgeTail(facts) === 'corrupt' }).toEqual({ facts, isCorrupt: isProven });
     }
   });
@@ -109,7 +111,7 @@ describe('judgeTail()', () => {
     ['in the middle of a group, the next behind it', middle, { lsn: 12, group: 5, durableLsn: 9 }, 'corrupt'],
     ['a damaged mark, the next group behind it with the same lsn', place, { lsn: 10, group: 6, durableLsn: 9 }, 'corrupt'],
   ] as const)('%s', (_name, at, later, verdict) =>
-    expect(judgeTail({ isNewest: true, isNamedEnd: false, isBlank: false, ...factsFrom(at, later) })).toBe(verdict),
+    expect(judgeTail({ isNewest: true, isNamedEnd: false, isBlank: false, isMisplaced: false, ...factsFrom(at, later) })).toBe(verdict),
   );
 });
 

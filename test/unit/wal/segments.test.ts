@@ -57,6 +57,12 @@ describe('a prepared segment', () => {
     expect(log.segments()).toHaveLength(1);
     expect(wal.bytes).toBe(options.segmentBytesMax);
   });
+  it('has its full size from the beginning, so that a file that was cut short is noticed', async () => {
+    const log = new TestLog();
+    await appendAll(await log.open(options), 'a');
+    log.truncate(1, log.size(1) - 1);
+    await expect(log.read()).rejects.toMatchObject({ code: 'STREAM_WAL_CORRUPT', message: expect.stringContaining('cut short') as string });
+  });
   it('that cannot be synced ends the log', async () => {
     const log = new TestLog();
     const wal = await log.open(options);

@@ -1,37 +1,22 @@
 // Goal: a full disk is no failure. What does not fit is refused by name and appears nowhere, what was acknowledged stays, and the same process goes on by itself when there is space.
 // Method: a writer in a process of its own on a small tmpfs beside a file that fills it, and under a limit of file sizes that is
 // lifted while it runs. CHAOS_LONG=1 repeats more; `SEED=n` repeats the limits.
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { isErrno } from '../../../../src/env/errno.ts';
 import { SeededRandom } from '../../../../src/testing/index.ts';
-import { findTool, makeScratch, releaseAll, requireTools, run, SmallDisk } from '../../../support/faults.ts';
+import { fillFile, findTool, makeScratch, releaseAll, requireTools, run, SmallDisk } from '../../../support/faults.ts';
 import { LogPlace, type Life } from '../../../support/log-place.ts';
 
 const FULL = /^refused \d+ STREAM_DISK_FULL$/;
 const SEED = Number(process.env['SEED'] ?? Math.floor(performance.timeOrigin));
 const DEATHS = process.env['CHAOS_LONG'] === '1' ? 60 : 8;
-const PAGE = Buffer.alloc(4096, 'x');
 let place: LogPlace | undefined;
 
 afterEach(async () => {
   await place?.close();
   releaseAll();
 });
-
-/** Writes a file until nothing more goes in; returns its size. */
-function fill(path: string): number {
-  const file = openSync(path, 'w');
-  try {
-    for (;;) writeSync(file, PAGE);
-  } catch (error) {
-    if (!isErrno(error, 'ENOSPC')) throw error;
-    return fstatSync(file).size;
-  } finally {
-    closeSync(file);
-  }
-}
 
 function openFiles(life: Life): number {
   return readdirSync(`/proc/${String(life.pid)}/fd`).length;
@@ -65,7 +50,7 @@ it.for([
   const records = 1000;
   await expectRefusedThenDone(log, log.start({ records }), { records, give: () => rmSync(filler) });
   // A start needs a segment of its own, which does not fit either.
-  expect(fill(filler)).toBeGreaterThan(0);
+  expect(fillFile(filler)).toBeGreaterThan(0);
   await expectRefusedThenDone(log, log.start({ records: 100 }), { records: 100, give: () => rmSync(filler) });
   expect(await log.goOn()).toEqual([]);
 });
