@@ -47,6 +47,9 @@ async function skipZeros(window: FileWindow, offset: number, use: SegmentUse): P
   return use.end;
 }
 
+/** Bytes that are read at a time from the end. */
+const PIECE_BYTES = 64 * 1024;
+
 /** More than a header, so that each search brings new bytes. */
 const SEARCH_BYTES = FRAME_HEADER_BYTES + FRAME_ALIGNMENT;
 
@@ -78,6 +81,17 @@ export async function searchFrames(use: SegmentUse, offset: number, visit: (fram
     at = await nextCandidate(window, at + (frame?.frameBytes ?? FRAME_ALIGNMENT), use);
   }
   return false;
+}
+
+/** Where the last byte stands that is not zero, from `offset` on, plus one. */
+export async function dataEnd({ handle, end }: SegmentUse, offset: number): Promise<number> {
+  for (let to = end; to > offset; to = Math.max(offset, to - PIECE_BYTES)) {
+    const from = Math.max(offset, to - PIECE_BYTES);
+    const bytes = await handle.read(from, to - from);
+    const last = bytes.findLastIndex((byte) => byte !== 0);
+    if (last >= 0) return from + last + 1;
+  }
+  return offset;
 }
 
 /** Looks at all that stands from `offset` to the end of the segment, whatever it takes. */

@@ -3,7 +3,7 @@ import { CorruptionError, type LogDamage } from '../core/errors.ts';
 import type { StoreId } from '../core/ids.ts';
 import type { FileHandle, FileSystem } from '../env/file-system.ts';
 import { isRecord, readFrame, type Frame } from './frame.ts';
-import { lookBehind, NOTHING_BEHIND, type Behind } from './look-behind.ts';
+import { dataEnd, lookBehind, NOTHING_BEHIND, type Behind } from './look-behind.ts';
 import { readFrames, type SegmentFrames } from './read-frames.ts';
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, WAL_FORMAT_VERSION, type SegmentHeader } from './segment-header.ts';
 import { listSegments, segmentName } from './segment-files.ts';
@@ -236,7 +236,7 @@ class Scanner {
     };
     const behind = isNamedEnd ? NOTHING_BEHIND : await lookBehind(use, reading.end, place);
     const verdict = judgeTail({ isNewest: next === undefined, isNamedEnd, isMisplaced: reading.isMisplaced, ...behind });
-    if (verdict !== 'corrupt') return verdict === 'torn' ? use.end - reading.end : 0;
+    if (verdict !== 'corrupt') return verdict === 'torn' ? (await dataEnd(use, reading.end)) - reading.end : 0;
     throw damageAt(at, behind, use.end);
   }
 }
