@@ -22,7 +22,7 @@ export interface RunBatchOptions {
   /** What each sink held when it was opened. */
   readonly views: ReadonlyMap<Uid, SinkView>;
   readonly listeners: ListenerBus;
-  /** Whether records of the batch are lost because their stream is not logged. Then a rerun cannot give what the first run gave: what the sinks hold stays, what they lack is made of the rest. */
+  /** Whether records of the batch, or of one before that runs again, are lost because their stream is not logged. Then a rerun cannot give what the first run gave: what the sinks hold stays, what they lack is made of the rest. */
   readonly hasLost: boolean;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;

@@ -57,7 +57,14 @@ export class Scheduler {
 
   /** Runs again what a crash left: batches from their plans, oldest first. */
   async runAgain(batches: readonly { readonly batch: LedgerBatch; readonly action: 'rerun' | 'state-only' }[]): Promise<void> {
-    for (const { batch, action } of batches) await this.#run(batch, action);
+    const { env, journal } = this.#options;
+    let hasLost = false;
+    for (const { batch, action } of batches) {
+      // State that lacks records makes every later batch another.
+      hasLost ||= journal.hasLost(batch);
+      if (hasLost) env.logger.warn({ batchTime: batch.batchTime }, 'a batch runs again without records that were not logged: what its sinks hold of it stays');
+      await this.#run(batch, action, hasLost);
+    }
   }
 
   /** Runs a batch at the end of each interval until {@link end} is called; resolves when the last one is done. */
@@ -127,13 +134,11 @@ export class Scheduler {
     };
   }
 
-  async #run(batch: LedgerBatch, mode: 'first' | 'rerun' | 'state-only'): Promise<void> {
+  async #run(batch: LedgerBatch, mode: 'first' | 'rerun' | 'state-only', hasLost = false): Promise<void> {
     const { app, env, graph, journal, states, tasks, views, listeners } = this.#options;
     const { batchTime } = batch;
     const { defaultParallelism } = graph;
     const work = new BatchWork({ app, files: env.files, defaultParallelism, batch, journal, states, tasks });
-    const hasLost = mode !== 'first' && journal.hasLost(batch);
-    if (hasLost) env.logger.warn({ batchTime }, 'records of a batch are lost, as their stream is not logged: what its sinks hold of it stays');
     const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, hasLost, now: () => env.clock.monotonic() };
     if (mode === 'state-only') await runBatch(options, mode);
     else {

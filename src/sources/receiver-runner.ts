@@ -120,6 +120,7 @@ export class ReceiverRunner {
    */
   async stop(isGraceful: boolean): Promise<void> {
     this.#abort.abort();
+    this.#wakeWaiting();
     if (isGraceful) {
       await this.#loop;
       this.#seal();

@@ -34,7 +34,8 @@ export class IdleWatch {
   #arm(delayMs: number): Timer {
     return this.#clock.setTimer(delayMs, () => {
       const left = this.#idleMs - (this.#clock.monotonic() - this.#lastMs);
-      this.#timer = left > 0 ? this.#arm(left) : undefined;
+      // At least a millisecond: a rest that is lost in rounding must not come at once, again and again.
+      this.#timer = left > 0 ? this.#arm(Math.max(1, left)) : undefined;
       if (left <= 0) this.#task();
     });
   }
