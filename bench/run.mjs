@@ -1,82 +1,11 @@
-// Ratios that hold on any machine: the log against raw writes and syncs, the engine against hand-written loops; each the median over interleaved pairs of one run. And a large directory.
+// Ratios that hold on any machine: the engine against hand-written loops, each the median over interleaved pairs of one run. And a large directory. The log is measured in bench/wal.
 // Use: npm run bench. Exit code 1 if the engine costs more than 3 times the loop.
-import { mkdirSync, mkdtempSync, openSync, closeSync, fdatasyncSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { milliseconds, minutes, StreamingContext } from 'millrace';
-import { createNodeEnv } from '../dist/env/node-env.js';
-import { openWal } from '../dist/wal/wal.js';
+import { inTemporaryDirectory, median, PAIRS } from './wal/measure.mjs';
 
-const PAIRS = 7;
 const ENGINE_RATIO_MAX = 3;
-
-function median(values) {
-  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)];
-}
-
-function inTemporaryDirectory(work) {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-  return Promise.resolve(work(directory)).finally(() => rmSync(directory, { recursive: true, force: true }));
-}
-
-/** Milliseconds to append `groups` groups of `bytes` each to the log, every one durable before the next. */
-async function timeLog(directory, bytes, groups) {
-  const wal = await openWal(
-    {
-      env: createNodeEnv(),
-      directory,
-      storeId: '0'.repeat(32),
-      epoch: 1,
-      incarnation: '0'.repeat(32),
-      segmentBytesMax: 1 << 30,
-      recordBytesMax: 1 << 24,
-      groupBytesMax: 1 << 24,
-      onPoisoned: (error) => {
-        throw error;
-      },
-    },
-    { spans: [], nextLsn: 1, nextGroup: 1, lastGroup: [], tornBytes: 0 },
-  );
-  const payload = [Buffer.alloc(bytes - 40, 7)];
-  const start = performance.now();
-  for (let group = 0; group < groups; group++) await wal.append({ type: 1, payload });
-  const ms = performance.now() - start;
-  await wal.close();
-  return ms;
-}
-
-/** Milliseconds for the same with writeSync and fdatasyncSync into a growing file. */
-function timeRaw(directory, bytes, groups) {
-  const fd = openSync(join(directory, 'raw'), 'w');
-  const payload = Buffer.alloc(bytes, 7);
-  const start = performance.now();
-  for (let group = 0; group < groups; group++) {
-    writeSync(fd, payload);
-    fdatasyncSync(fd);
-  }
-  const ms = performance.now() - start;
-  closeSync(fd);
-  return ms;
-}
-
-async function benchLog(bytes, groups) {
-  const ratios = [];
-  const logs = [];
-  for (let pair = 0; pair <= PAIRS; pair++) {
-    const log = await inTemporaryDirectory((directory) => timeLog(directory, bytes, groups));
-    const raw = await inTemporaryDirectory((directory) => timeRaw(directory, bytes, groups));
-    // The first pair warms up.
-    if (pair === 0) continue;
-    ratios.push(raw / log);
-    logs.push((groups * bytes) / 1048.576 / log);
-  }
-  console.log(
-    `log append, groups of ${bytes / 1024} KiB`.padEnd(52),
-    `${median(ratios).toFixed(2)} of raw write + fdatasync`.padEnd(36),
-    `${median(logs).toFixed(0)} MiB/s`,
-  );
-}
 
 /** Blocks of 100-byte lines: ten words of a vocabulary of 10,000, the frequent ones first as in Zipf's law. */
 function makeBlocks(blocks, linesPerBlock) {
@@ -213,9 +142,6 @@ async function benchDirectory(files) {
 }
 
 console.log(`Node ${process.version}, medians of ${PAIRS} interleaved pairs`);
-await benchLog(4 * 1024, 400);
-await benchLog(64 * 1024, 200);
-await benchLog(1024 * 1024, 40);
 const ratio = Math.max(await benchEngine(WORD_COUNT, 20), await benchEngine(GREP, 60));
 await benchDirectory(100_000);
 if (ratio > ENGINE_RATIO_MAX) {

@@ -4,7 +4,8 @@ import { ManualClock, SeededRandom, SimDisk, SimProcess, createSimEnv, settle, t
 import { openWal } from '../../src/wal/open-wal.ts';
 import { scanWal, type ScanOptions, type WalScan } from '../../src/wal/scan.ts';
 import type { Wal, WalOptions } from '../../src/wal/wal.ts';
-import type { Clock } from '../../src/env/env.ts';
+import type { Clock, LogFields } from '../../src/env/env.ts';
+import { silentLogger } from '../../src/env/node-env.ts';
 import type { StreamError } from '../../src/index.ts';
 import { DiskSpace } from '../../src/journal/disk-space.ts';
 import { Journal } from '../../src/journal/journal.ts';
@@ -18,6 +19,8 @@ export class TestLog {
   readonly storeId: string;
   readonly poisons: StreamError[] = [];
   readonly clock = new ManualClock(0);
+  /** What was logged as a warning. */
+  readonly warnings: LogFields[] = [];
   process = new SimProcess();
   #epoch = 0;
 
@@ -28,7 +31,8 @@ export class TestLog {
   }
 
   get #env() {
-    return createSimEnv({ disk: this.disk, process: this.process, clock: this.clock, random: new SeededRandom(this.#epoch) });
+    const logger = { ...silentLogger, warn: (fields: LogFields, message: string) => void this.warnings.push({ ...fields, message }) };
+    return createSimEnv({ disk: this.disk, process: this.process, clock: this.clock, random: new SeededRandom(this.#epoch), logger });
   }
 
   #scanOptions(): ScanOptions {

@@ -42,7 +42,7 @@ async function fullJournal(ballastBytes: number) {
     fill: (room = 0) => (log.disk.capacityBytes = log.disk.usedBytes + room),
     empty: () => (log.disk.capacityBytes = Number.MAX_SAFE_INTEGER),
     /** Lets the disk be looked at once. */
-    async look() {
+    look: async () => {
       clock.advance(1000);
       await settle();
       await settle();

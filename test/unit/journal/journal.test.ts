@@ -6,7 +6,7 @@ import { applyEvent, forgetBatches } from '../../../src/journal/apply-event.ts';
 import { BlockCache } from '../../../src/journal/block-cache.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from '../../../src/journal/event-codec.ts';
 import type { BatchPlanned, BlockAdded, JournalEvent } from '../../../src/journal/events.ts';
-import { newIdentity, raiseEpoch, readIdentity, writeIdentity } from '../../../src/journal/identity.ts';
+import { newIdentity, raiseEpoch, readIdentity, writeIdentity, watchIdentity } from '../../../src/journal/identity.ts';
 import type { BlockDraft } from '../../../src/journal/journal.ts';
 import { decodeLedger, emptyLedger, encodeLedger, type Ledger } from '../../../src/journal/ledger.ts';
 import { lowWater, neededLsn } from '../../../src/journal/low-water.ts';
@@ -233,6 +233,23 @@ describe('the identity', () => {
     disk.cutPower(new SeededRandom(3));
     expect(await readIdentity(env, '/', true)).toEqual(raised);
     expect(raised).toMatchObject({ epoch: 1, storeId: first.storeId });
+  });
+  it('is watched: the driver that raised it last is the owner, and nobody else', async () => {
+    const { env } = simulated();
+    await writeIdentity(env, '/', newIdentity(env, 'app'));
+    const read = async () => (await readIdentity(env, '/', true)) ?? newIdentity(env, 'none');
+    const first = await raiseEpoch(env, '/', await read());
+    const watch = await watchIdentity(env, '/', first);
+    expect(watch.isOwner()).toBe(true);
+    const second = await raiseEpoch(env, '/', await read());
+    expect(watch.isOwner()).toBe(false);
+    await expect(watchIdentity(env, '/', first)).rejects.toMatchObject({
+      code: 'STREAM_FENCED',
+      message: expect.stringContaining('another one of epoch 2') as string,
+    });
+    expect((await watchIdentity(env, '/', second)).isOwner()).toBe(true);
+    await env.files.remove('/identity');
+    expect(watch.isOwner()).toBe(false);
   });
   it('refuses damage, and a newer format by its number', async () => {
     const { disk, env } = simulated();

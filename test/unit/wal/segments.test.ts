@@ -190,6 +190,40 @@ describe('the chain of segments', () => {
   });
 });
 
+describe('a slow or hung sync', () => {
+  /** A log whose process stops in the middle of the sync of its first group. */
+  async function hungLog() {
+    const probe = new TestLog();
+    await appendAll(await probe.open(), 'a');
+    const at = probe.process.names.findLastIndex((name) => name.startsWith('file.sync')) + 1;
+    const log = new TestLog();
+    const wal = await log.open({ pauseAt: { at, isAfter: false } });
+    const appended = appendAll(wal, 'a');
+    await log.process.paused;
+    return { log, wal, appended };
+  }
+  it('over a second is logged as a warning, and shows in the times', async () => {
+    const { log, wal, appended } = await hungLog();
+    log.clock.advance(1500);
+    log.process.resume();
+    await appended;
+    expect(log.warnings).toEqual([{ message: 'a sync of the log was slow', segment: log.path(1), syncMs: 1500 }]);
+    expect(Math.round(wal.syncTimes.max)).toBe(1500);
+  });
+  it('answers nobody while it lasts, and everybody afterwards', async () => {
+    const { log, wal, appended } = await hungLog();
+    let answers = 0;
+    const later = Promise.all(['b', 'c'].map((text) => appendAll(wal, text).then(() => (answers += 1))));
+    log.clock.advance(60_000);
+    await log.settled();
+    expect(answers).toBe(0);
+    log.process.resume();
+    await Promise.all([appended, later]);
+    expect(answers).toBe(2);
+    expect(await log.read()).toEqual(['a', 'b', 'c']);
+  });
+});
+
 describe('SyncHistogram', () => {
   it('gives count, percentiles and the longest in milliseconds', () => {
     const histogram = new SyncHistogram();

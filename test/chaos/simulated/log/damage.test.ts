@@ -94,6 +94,7 @@ describe.each([
     const log = await smallLog(isMarked);
     const count = log.segmentCount;
     const wholes = Array.from({ length: count }, (_unused, index) => log.disk.readVolatile(log.path(index + 1)));
+    const verdicts = new Set<Verdict>();
     for (let segment = 1; segment <= count; segment++) {
       const whole = wholes[segment - 1] ?? Buffer.alloc(0);
       for (let from = 0; from < whole.length; from += 64) {
@@ -105,10 +106,11 @@ describe.each([
           const damaged = Buffer.from(whole);
           other.copy(damaged, from, 0, Math.min(other.length, whole.length - from));
           log.disk.overwrite(log.path(segment), damaged);
-          await judge(log, `segment ${segment}, 64 bytes at ${from}`);
+          verdicts.add(await judge(log, `segment ${segment}, 64 bytes at ${from}`));
         }
       }
       log.disk.overwrite(log.path(segment), whole);
     }
+    expect(verdicts).toContain('refused');
   });
 });

@@ -1,6 +1,6 @@
 // Goal: whatever bytes a file holds, the log gives a frame that was written or an error with a name; it takes no memory on the word of a damaged length, and no time either. Method: a million
 // mutations of frames and segment headers, and ten thousand of whole logs; SEED=n repeats.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SeededRandom } from '../../../../src/testing/index.ts';
 import { encodeFrame, readFrame } from '../../../../src/wal/frame.ts';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../../../../src/wal/segment-header.ts';
@@ -40,24 +40,14 @@ function firstDifference(left: Buffer, right: Buffer): number {
 }
 
 /** Notes the largest buffer that is made while `work` runs. */
-async function largestBuffer(work: () => unknown): Promise<number> {
-  let largest = 0;
-  const { alloc, allocUnsafe } = Buffer;
-  Buffer.alloc = (size: number, ...rest: readonly never[]) => {
-    largest = Math.max(largest, size);
-    return alloc(size, ...rest);
-  };
-  Buffer.allocUnsafe = (size: number) => {
-    largest = Math.max(largest, size);
-    return allocUnsafe(size);
-  };
+async function largestBuffer(work: () => Promise<void>): Promise<number> {
+  const makers = [vi.spyOn(Buffer, 'alloc'), vi.spyOn(Buffer, 'allocUnsafe')];
   try {
     await work();
+    return Math.max(...makers.flatMap(({ mock }) => mock.calls.map(([size]) => size)));
   } finally {
-    Buffer.alloc = alloc;
-    Buffer.allocUnsafe = allocUnsafe;
+    for (const maker of makers) maker.mockRestore();
   }
-  return largest;
 }
 
 describe('of mutated bytes', () => {

@@ -1,0 +1,75 @@
+// Goal: a start that cannot replace `identity` changes nothing, and a driver whose `identity` was replaced answers nobody any more. Method: the built package in a process of its own, under
+// strace where a call must fail; `identity` replaced by hand as another driver does.
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { findTool, makeScratch, releaseAll, requireTools } from '../../../support/faults.ts';
+import { serve, until, Workplace } from '../../../support/processes.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../../support/program.mjs');
+let place: Workplace;
+let server: Awaited<ReturnType<typeof serve>> | undefined;
+
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(async () => {
+  await place.close();
+  await server?.close();
+  server = undefined;
+  releaseAll();
+});
+
+it.for(['EIO', 'ENOSPC'])('a rename that fails with %s ends the start with 74, and the next one goes on', async (code, context) => {
+  requireTools(context, ['tracing']);
+  const idle = (server = await serve(() => undefined));
+  const first = place.start({ PORT: idle.port });
+  await first.logged('streaming context started');
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const before = readFileSync(join(place.store, 'identity'), 'utf8');
+  const traced = [
+    findTool('strace') ?? 'strace',
+    '-f',
+    '-qq',
+    '-o',
+    join(makeScratch(), 'trace'),
+    '-e',
+    `inject=rename:error=${code}:when=1`,
+    process.execPath,
+    PROGRAM,
+  ];
+  const failed = await place.start({ PORT: idle.port }, traced).ended;
+  expect({ code: failed.code, names: failed.log.includes(code) }).toEqual({ code: 74, names: true });
+  expect(readFileSync(join(place.store, 'identity'), 'utf8')).toBe(before);
+  const next = place.start({ PORT: idle.port });
+  await next.logged('streaming context started');
+  next.process.kill('SIGTERM');
+  expect(await next.ended).toMatchObject({ code: 0 });
+});
+
+it('an identity that was replaced ends the driver with 73, and nothing is acknowledged behind it', async () => {
+  const requests: string[] = [];
+  let socket: Socket | undefined;
+  server = await serve((connected) => {
+    socket = connected;
+    connected.write('millrace-lines 1 text 2\n');
+    createInterface({ input: connected })
+      .on('line', (request) => {
+        requests.push(request);
+        if (request === 'from 0') connected.write('0 first\n');
+      })
+      .on('error', () => connected.destroy());
+  });
+  const driver = place.start({ PORT: server.port, ACKNOWLEDGED: '1' });
+  await until(() => requests.includes('ack 1'), 'the first line is acknowledged');
+  const identity = join(place.store, 'identity');
+  writeFileSync(`${identity}.other`, readFileSync(identity));
+  renameSync(`${identity}.other`, identity);
+  socket?.write('1 second\n');
+  const ended = await driver.ended;
+  expect({ code: ended.code, names: ended.log.includes('STREAM_FENCED') }).toEqual({ code: 73, names: true });
+  expect(requests).toEqual(['from 0', 'ack 1']);
+});
