@@ -9,7 +9,7 @@ import { createDraft, dropDraft, SegmentSupply } from './segment-supply.ts';
 import { headerFor, SegmentWriter } from './segment-writer.ts';
 import { Wal, type WalOptions } from './wal.ts';
 
-/** Zeros that are written ahead in the first segment of a start, so that it does not wait for a whole one. */
+/** Zeros that are written ahead in the first segment of a start, so that neither this start waits for a whole one nor the next one reads it. */
 const FIRST_ZERO_BYTES = 1024 * 1024;
 
 /** A log that is open, and where the records of the last group stand now. */
@@ -46,7 +46,7 @@ async function firstDraft(options: WalOptions, supply: SegmentSupply): Promise<S
   let full: unknown;
   for (const bytes of [zeroBytes, 0]) {
     try {
-      return await createDraft(files, supply.nextPath(), { zeroBytes: bytes, fileBytes: options.isPrepared ? options.segmentBytesMax : 0 });
+      return await createDraft(files, supply.nextPath(), { zeroBytes: bytes, fileBytes: bytes });
     } catch (error) {
       if (!isNoSpace(error)) throw error;
       full = error;
