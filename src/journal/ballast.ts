@@ -28,10 +28,18 @@ export async function hasBallast(place: BallastPlace): Promise<boolean> {
   return (await place.files.stat(pathOf(place))) !== undefined;
 }
 
-/** Gives it up; nothing happens if it is not there. */
+/**
+ * Gives it up; nothing happens if it is not there.
+ *
+ * @throws {StorageError} If the storage fails.
+ */
 export async function releaseBallast(place: BallastPlace): Promise<void> {
-  await place.files.remove(pathOf(place));
-  await place.files.syncDirectory(place.directory);
+  try {
+    await place.files.remove(pathOf(place));
+    await place.files.syncDirectory(place.directory);
+  } catch (error) {
+    throw asStorageError(place, error);
+  }
 }
 
 /** Gives it up if the store could not be opened otherwise. Returns whether it did. */
@@ -69,7 +77,7 @@ export async function restoreBallast(place: BallastPlace): Promise<boolean> {
 }
 
 function asStorageError(place: BallastPlace, error: unknown): StreamError {
-  return new StorageError('STREAM_WAL_POISONED', `Cannot make the ballast "${pathOf(place)}" as every write and sync must succeed: ${toError(error).message}`, {
+  return new StorageError('STREAM_WAL_POISONED', `Cannot make or remove the ballast "${pathOf(place)}" as every write and sync must succeed: ${toError(error).message}`, {
     cause: error,
   });
 }
