@@ -104,6 +104,12 @@ describe(`a write that fails, seed ${SEED}`, () => {
   it.for(['1', String(someGroup), String(GROUPS_PER_SEGMENT + 1), `${someGroup}+`])('poisons the log at EIO on write %s', async (when) => {
     expect(await outcomeOf({ calls: WRITES, fault: 'error=EIO', when })).toMatchObject(POISONED);
   });
+  it('poisons the log at EROFS, since nothing can be taken back', async () => {
+    expect(await outcomeOf({ calls: WRITES, fault: 'error=EROFS', when: `${someGroup}+` })).toMatchObject(POISONED);
+  });
+  it('poisons the log when a new segment cannot be opened for want of file descriptors', async () => {
+    expect(await outcomeOf({ calls: 'openat', fault: 'error=EMFILE', when: '1+', path: join(place.directory, '1-2.tmp') })).toMatchObject(POISONED);
+  });
   it('poisons the log at EIO on the header of a new segment', async () => {
     expect(await outcomeOf({ calls: PLAIN_WRITES, fault: 'error=EIO', when: '2' })).toMatchObject(POISONED);
   });
