@@ -7,7 +7,6 @@ import type { Env } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createMemoryFileSystem } from '../env/memory-file-system.ts';
-import { releaseBallastIfFull } from '../journal/ballast.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { readStore } from '../recovery/read-store.ts';
 import { requireSameGraph } from '../recovery/recover.ts';
@@ -48,9 +47,8 @@ export async function attachStore({ env, directory, createStore, settings, graph
     const lock = await lockDirectory(storeEnv, directory);
     const store = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
     try {
-      if (await releaseBallastIfFull({ files: storeEnv.files, directory, bytes: settings.ballastBytes }))
-        env.logger.warn({ directory }, 'the disk is full: the ballast is given up, so that the store can be opened');
-      const reading = await readStore(storeEnv, { directory, app: settings.applicationId, recordBytesMax: RECORD_BYTES_MAX }, store);
+      const { applicationId: app, ballastBytes } = settings;
+      const reading = await readStore(storeEnv, { directory, app, recordBytesMax: RECORD_BYTES_MAX, ballastBytes }, store);
       const isStoreOpen = reading.kind === 'store';
       const refusal = isStoreOpen ? compare(reading.graph, graph, directory) : undefined;
       return { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, refusal };

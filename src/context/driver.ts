@@ -46,6 +46,8 @@ export class Driver {
   #scheduler: Scheduler | undefined;
   #receivers: readonly ReceiverRunner[] = [];
   #loop: Promise<void> = Promise.resolve();
+  /** What stopped the context. */
+  #failure: Error | undefined;
 
   constructor(options: DriverOptions) {
     this.#options = options;
@@ -67,10 +69,11 @@ export class Driver {
 
   /** Recovers the store, runs again what must, and starts the receivers and the batches. */
   async start(): Promise<void> {
-    const { env, settings, graph, listeners, fail } = this.#options;
+    const { env, settings, graph, listeners } = this.#options;
     const { applicationId: app, version: codeVersion } = settings;
     const recovered = await this.#recover();
     this.#recovered = recovered;
+    await this.#throwIfFailed();
     const { journal, states, views, batches, identity } = recovered;
     for (const { descriptor } of graph.stateful) if (!states.has(descriptor.uid)) states.set(descriptor.uid, new KeyedState(descriptor.uid));
     const tasks = createTaskRunner(env.clock, this.#tasks.signal, { ...DEFAULT_ATTEMPTS, attemptsMax: settings.taskAttemptsMax });
@@ -107,16 +110,30 @@ export class Driver {
     });
     this.#scheduler = scheduler;
     await scheduler.runAgain(batches);
+    await this.#throwIfFailed();
     publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
     await polled.begin();
     this.#receivers = this.#createReceivers(recovered);
     recovered.space.add({ retryDecisions: () => undefined, resume: () => this.#wakeReceivers() });
     await recovered.space.begin();
+    await this.#throwIfFailed();
     this.#followBatches();
     listeners.post('onStreamingStarted', () => ({ time: env.clock.now() }));
     for (const receiver of this.#receivers) receiver.start();
     this.#loop = scheduler.run();
-    this.#loop.catch((error: unknown) => fail(toError(error)));
+    this.#loop.catch((error: unknown) => this.#fail(toError(error)));
+  }
+
+  readonly #fail = (error: Error): void => {
+    this.#failure ??= error;
+    this.#options.fail(error);
+  };
+
+  /** A failure in the background during the start stopped the context already: what was opened since then is closed, and the start says why. */
+  async #throwIfFailed(): Promise<void> {
+    if (this.#failure === undefined) return;
+    await this.stopAtOnce();
+    throw this.#failure;
   }
 
   /**
@@ -149,9 +166,10 @@ export class Driver {
     await this.#close();
   }
 
-  /** Makes tasks end at their next step, for a stop that must not wait any longer. */
+  /** Makes tasks end at their next step and gives up what waits for room on the disk, for a stop that must not wait any longer. */
   abortTasks(): void {
     this.#tasks.abort();
+    this.#recovered?.journal.giveUp();
   }
 
   async #close(): Promise<void> {
@@ -175,7 +193,7 @@ export class Driver {
   }
 
   #recover(): Promise<Recovered> {
-    const { storeEnv, directory, isDurable, settings, graph, store, isStoreOpen, fail } = this.#options;
+    const { storeEnv, directory, isDurable, settings, graph, store, isStoreOpen } = this.#options;
     return recover({
       env: storeEnv,
       directory,
@@ -194,7 +212,7 @@ export class Driver {
         blockCacheBytesMax: settings.blockCacheBytesMax,
         ballastBytes: isDurable ? settings.ballastBytes : 0,
       },
-      onPoisoned: fail,
+      onPoisoned: this.#fail,
     });
   }
 
@@ -214,7 +232,8 @@ export class Driver {
   }
 
   #createReceivers({ journal }: Recovered): readonly ReceiverRunner[] {
-    const { env, settings, graph, listeners, fail } = this.#options;
+    const { env, settings, graph, listeners } = this.#options;
+    const fail = this.#fail;
     const { applicationId: app } = settings;
     const limits = receiverLimits(settings);
     return graph.sources

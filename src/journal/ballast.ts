@@ -23,6 +23,11 @@ function pathOf({ directory }: BallastPlace): string {
   return `${directory}/ballast`;
 }
 
+/** What a driver leaves that dies while it makes the ballast. */
+function temporaryOf(place: BallastPlace): string {
+  return `${pathOf(place)}.tmp`;
+}
+
 /** Whether the ballast is there. */
 export async function hasBallast(place: BallastPlace): Promise<boolean> {
   return (await place.files.stat(pathOf(place))) !== undefined;
@@ -36,6 +41,7 @@ export async function hasBallast(place: BallastPlace): Promise<boolean> {
 export async function releaseBallast(place: BallastPlace): Promise<void> {
   try {
     await place.files.remove(pathOf(place));
+    await place.files.remove(temporaryOf(place));
     await place.files.syncDirectory(place.directory);
   } catch (error) {
     throw asStorageError(place, error);
@@ -45,7 +51,8 @@ export async function releaseBallast(place: BallastPlace): Promise<void> {
 /** Gives it up if the store could not be opened otherwise. Returns whether it did. */
 export async function releaseBallastIfFull(place: BallastPlace): Promise<boolean> {
   const { files, directory } = place;
-  if (!(await hasBallast(place)) || (await files.freeBytes(directory)) >= STORE_ROOM_BYTES) return false;
+  const isThere = (await hasBallast(place)) || (await files.stat(temporaryOf(place))) !== undefined;
+  if (!isThere || (await files.freeBytes(directory)) >= STORE_ROOM_BYTES) return false;
   await releaseBallast(place);
   return true;
 }
@@ -57,11 +64,12 @@ export async function releaseBallastIfFull(place: BallastPlace): Promise<boolean
  */
 export async function restoreBallast(place: BallastPlace): Promise<boolean> {
   const { files, directory, bytes } = place;
+  await files.remove(temporaryOf(place));
   const room = await files.freeBytes(directory);
   if (bytes === 0) return room >= STORE_ROOM_BYTES;
   if (await hasBallast(place)) return true;
   if (room < 2 * bytes) return false;
-  const temporary = `${pathOf(place)}.tmp`;
+  const temporary = temporaryOf(place);
   try {
     await createSynced(files, { path: temporary, mode: 'create' }, (handle) => {
       for (let filled = 0; filled < bytes; filled += PIECE_BYTES) writeFully(handle, [Buffer.alloc(Math.min(PIECE_BYTES, bytes - filled))], filled);
@@ -77,7 +85,11 @@ export async function restoreBallast(place: BallastPlace): Promise<boolean> {
 }
 
 function asStorageError(place: BallastPlace, error: unknown): StreamError {
-  return new StorageError('STREAM_WAL_POISONED', `Cannot make or remove the ballast "${pathOf(place)}" as every write and sync must succeed: ${toError(error).message}`, {
-    cause: error,
-  });
+  return new StorageError(
+    'STREAM_WAL_POISONED',
+    `Cannot make or remove the ballast "${pathOf(place)}" as every write and sync must succeed: ${toError(error).message}`,
+    {
+      cause: error,
+    },
+  );
 }

@@ -32,7 +32,7 @@ export class DiskSpace {
   #held: readonly Held[] = [];
   #isShort = false;
   #timer: Timer | undefined;
-  #working: Promise<void> | undefined;
+  #turn: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(options: DiskSpaceOptions) {
@@ -61,15 +61,16 @@ export class DiskSpace {
 
   /** Something was refused for want of room. */
   report(): void {
-    if (!this.#isShort) this.#start(() => this.#becomeShort());
+    if (!this.#isShort) this.#inTurn(() => this.#becomeShort());
   }
 
   /** Looks whether there is room for a checkpoint, with the ballast given up if need be. */
   async hasStoreRoom(): Promise<boolean> {
     const { env, directory } = this.#options;
-    await this.#working;
+    await this.#turn;
     if ((await env.files.freeBytes(directory)) >= STORE_ROOM_BYTES) return true;
-    if (!this.#isShort) await this.#becomeShort();
+    this.#inTurn(() => this.#becomeShort());
+    await this.#turn;
     return (await env.files.freeBytes(directory)) >= STORE_ROOM_BYTES;
   }
 
@@ -77,19 +78,16 @@ export class DiskSpace {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
-    await this.#working;
+    await this.#turn;
   }
 
-  /** One thing at a time. */
-  #start(work: () => Promise<void>): void {
-    this.#working ??= work()
-      .catch((error: unknown) => this.#options.fail(toError(error)))
-      .finally(() => {
-        this.#working = undefined;
-      });
+  /** One thing after another, and none of them dropped. */
+  #inTurn(work: () => Promise<void>): void {
+    this.#turn = this.#turn.then(work).catch((error: unknown) => this.#options.fail(toError(error)));
   }
 
   async #becomeShort(): Promise<void> {
+    if (this.#isShort || this.#isClosed) return;
     const { env, app, directory } = this.#options;
     this.#isShort = true;
     env.logger.warn({ directory }, 'the disk is full: receivers pause');
@@ -101,10 +99,11 @@ export class DiskSpace {
 
   #look(): void {
     if (this.#isClosed) return;
-    this.#timer = this.#options.env.clock.setTimer(LOOK_MS, () => this.#start(() => this.#tryAgain()));
+    this.#timer = this.#options.env.clock.setTimer(LOOK_MS, () => this.#inTurn(() => this.#tryAgain()));
   }
 
   async #tryAgain(): Promise<void> {
+    if (this.#isClosed) return;
     if (await restoreBallast(this.#place)) {
       const { env, app, directory } = this.#options;
       this.#isShort = false;

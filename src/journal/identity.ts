@@ -76,14 +76,35 @@ export async function readIdentity(env: Env, directory: string, isSynced: boolea
   }
 }
 
-/** Replaces the identity; resolves when the new one is durable. */
-export async function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
+/** A new content of the file. */
+interface Replacement {
+  readonly directory: string;
+  readonly identity: Identity;
+  /** Called right before it gets its name; what it throws leaves the old content. */
+  readonly check: () => Promise<void>;
+}
+
+async function replaceIdentity(env: Env, { directory, identity, check }: Replacement): Promise<void> {
   const path = identityPath(directory);
-  const temporary = `${path}.tmp`;
+  // A name of its own, so that another driver never gives this file the final one.
+  const temporary = `${path}-${identity.incarnation.slice(0, 8)}.tmp`;
   const text = `${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`;
   await createSynced(env.files, { path: temporary, mode: 'create' }, (handle) => writeFully(handle, [Buffer.from(text)], 0));
+  await check();
   await env.files.rename(temporary, path);
   await env.files.syncDirectory(directory);
+}
+
+/** Replaces the identity; resolves when the new one is durable. */
+export function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
+  return replaceIdentity(env, { directory, identity, check: () => Promise.resolve() });
+}
+
+function takenOver(directory: string, mine: number, found: number | undefined): LockedError {
+  return new LockedError(
+    'STREAM_FENCED',
+    `Cannot go on with the store "${directory}" as it must be this driver's, of epoch ${mine}: another one of epoch ${String(found)} has taken over`,
+  );
 }
 
 /** The identity of a new store, before its first start. */
@@ -91,10 +112,20 @@ export function newIdentity(env: Env, app: string): Identity {
   return { format: STORE_FORMAT_VERSION, storeId: toHex(env.random.bytes(ID_BYTES)), app, epoch: 0, incarnation: '' };
 }
 
-/** Raises the epoch durably, with a new incarnation. From here on an older driver of this directory is out of date. */
+/**
+ * Raises the epoch durably, with a new incarnation. From here on an older driver of this directory is out of date.
+ *
+ * @throws {LockedError} If another driver has raised it since it was read.
+ */
 export async function raiseEpoch(env: Env, directory: string, identity: Identity): Promise<Identity> {
   const raised = { ...identity, epoch: identity.epoch + 1, incarnation: toHex(env.random.bytes(ID_BYTES)) };
-  await writeIdentity(env, directory, raised);
+  const check = async (): Promise<void> => {
+    const found = await readIdentity(env, directory, false);
+    if (found?.epoch !== identity.epoch || found.incarnation !== identity.incarnation) throw takenOver(directory, raised.epoch, found?.epoch);
+  };
+  await replaceIdentity(env, { directory, identity: raised, check });
+  // What drivers left that died before theirs got its name.
+  for (const name of await env.files.list(directory)) if (/^identity-.*\.tmp$/.test(name)) await env.files.remove(`${directory}/${name}`);
   return raised;
 }
 
@@ -120,10 +151,7 @@ export async function watchIdentity(env: Env, directory: string, identity: Ident
   const isOwner = (): boolean => inode !== undefined && env.files.inodeNow(path) === inode;
   if (found.incarnation !== identity.incarnation || !isOwner()) {
     await handle.close();
-    throw new LockedError(
-      'STREAM_FENCED',
-      `Cannot go on with the store "${directory}" as it must be this driver's, of epoch ${identity.epoch}: another one of epoch ${found.epoch} has taken over`,
-    );
+    throw takenOver(directory, identity.epoch, found.epoch);
   }
   return { isOwner, close: () => handle.close() };
 }

@@ -3,7 +3,7 @@ import { CorruptionError, SourceError } from '../core/errors.ts';
 import { blockIdOf, type BlockId, type Uid } from '../core/ids.ts';
 import type { LogPosition } from '../wal/read-at.ts';
 import type { SyncTimes } from '../wal/sync-times.ts';
-import type { Wal } from '../wal/wal.ts';
+import type { Wal, WalRecord } from '../wal/wal.ts';
 import { applyEvent } from './apply-event.ts';
 import { BlockCache } from './block-cache.ts';
 import type { DiskSpace } from './disk-space.ts';
@@ -83,7 +83,20 @@ export class Journal {
    * @throws {StorageError} If writing failed: whether the event is in the journal is unknown until the next start.
    */
   append(event: Exclude<JournalEvent, BlockAdded>): Promise<LogPosition> {
-    return this.#appends.append('decision', () => ({ ...encodeEvent(event), onDurable: (position) => applyEvent(this.ledger, { event, position }) }));
+    return this.#appends.append('decision', () => this.#recordOf(event));
+  }
+
+  /**
+   * Appends what a start decided. Resolves when it is durable and folded into the ledger.
+   *
+   * @throws {StorageError} `STREAM_DISK_FULL` if the disk has no room for it: a start does not wait. Else as {@link Journal.append}.
+   */
+  appendAtOnce(event: Exclude<JournalEvent, BlockAdded>): Promise<LogPosition> {
+    return this.#appends.appendAtOnce(() => this.#recordOf(event));
+  }
+
+  #recordOf(event: Exclude<JournalEvent, BlockAdded>): WalRecord {
+    return { ...encodeEvent(event), onDurable: (position) => applyEvent(this.ledger, { event, position }) };
   }
 
   /**

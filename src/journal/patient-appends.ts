@@ -13,6 +13,8 @@ interface Item {
   readonly make: () => WalRecord;
   readonly resolve: (position: LogPosition) => void;
   readonly reject: (error: Error) => void;
+  /** Whether it waits for room. */
+  readonly isPatient: boolean;
 }
 
 /** Appends to a log, and holds what it has no room for. */
@@ -21,8 +23,10 @@ export class PatientAppends {
   readonly #space: DiskSpace;
   readonly #directory: string;
   readonly #held: Record<AppendKind, Item[]> = { block: [], decision: [] };
-  /** Kinds that are refused from here on instead of being held. */
+  /** Kinds that are refused instead of being held. */
   readonly #given = new Set<AppendKind>();
+  /** Kinds of which one was refused: what follows it must not get in before it, so all of the kind are refused from here on. */
+  readonly #refused = new Set<AppendKind>();
 
   constructor(wal: Wal, space: DiskSpace, directory: string) {
     this.#wal = wal;
@@ -43,18 +47,28 @@ export class PatientAppends {
    * @throws {StorageError} `STREAM_DISK_FULL` if there is no room and what waits was given up; else as `Wal.append`.
    */
   append(kind: AppendKind, make: () => WalRecord): Promise<LogPosition> {
-    return new Promise((resolve, reject) => this.#submit({ kind, make, resolve, reject }));
+    return new Promise((resolve, reject) => this.#submit({ kind, make, resolve, reject, isPatient: true }));
   }
 
-  /** Refuses what waits of a kind, now and from here on. */
+  /**
+   * Appends what was decided, or refuses it at once.
+   *
+   * @throws {StorageError} `STREAM_DISK_FULL` if there is no room.
+   */
+  appendAtOnce(make: () => WalRecord): Promise<LogPosition> {
+    return new Promise((resolve, reject) => this.#submit({ kind: 'decision', make, resolve, reject, isPatient: false }));
+  }
+
+  /** Refuses what waits of a kind, and what would have to wait from here on. After a refusal nothing of the kind is taken any more. */
   giveUp(kind: AppendKind): void {
     this.#given.add(kind);
-    for (const item of this.#held[kind].splice(0)) item.reject(this.#refusal());
+    for (const item of this.#held[kind].splice(0)) this.#refuse(item);
   }
 
   #submit(item: Item): void {
     const { kind, make, resolve, reject } = item;
-    if (this.#held[kind].length > 0 || (kind === 'block' && this.#space.isShort)) this.#hold(item);
+    if (this.#refused.has(kind)) this.#refuse(item);
+    else if (this.#held[kind].length > 0 || (kind === 'block' && this.#space.isShort)) this.#hold(item);
     else {
       // What is refused for want of room is held at once, in the order of the log's queue, before anything else can be appended.
       const onRefused = (): void => this.#hold(item);
@@ -65,7 +79,8 @@ export class PatientAppends {
   }
 
   #hold(item: Item): void {
-    if (this.#given.has(item.kind)) item.reject(this.#refusal());
+    if (!item.isPatient) item.reject(this.#refusal('it must be taken at once'));
+    else if (this.#given.has(item.kind)) this.#refuse(item);
     else this.#held[item.kind].push(item);
     this.#space.report();
   }
@@ -74,7 +89,12 @@ export class PatientAppends {
     for (const item of this.#held[kind].splice(0)) this.#submit(item);
   }
 
-  #refusal(): Error {
-    return diskFullError(this.#directory, new Error('the context stops while it waits for room'));
+  #refuse({ kind, reject }: Item): void {
+    this.#refused.add(kind);
+    reject(this.#refusal('the context stops while it waits for room'));
+  }
+
+  #refusal(why: string): Error {
+    return diskFullError(this.#directory, new Error(why));
   }
 }

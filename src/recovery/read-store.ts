@@ -3,6 +3,7 @@ import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
+import { releaseBallastIfFull } from '../journal/ballast.ts';
 import { scanEvents } from './read-events.ts';
 import { lastGraph } from './recover.ts';
 import { journalDirectory, readOwner } from './store-layout.ts';
@@ -18,12 +19,15 @@ export type StoreReading = { readonly kind: 'absent' } | { readonly kind: 'store
  */
 export async function readStore(
   env: Env,
-  place: { readonly directory: string; readonly app: string; readonly recordBytesMax: number },
+  place: { readonly directory: string; readonly app: string; readonly recordBytesMax: number; readonly ballastBytes: number },
   store: CheckpointStore,
 ): Promise<StoreReading> {
   const { directory, app, recordBytesMax } = place;
   const identity = await readOwner(env, { directory, app, isSynced: false });
   if (identity === undefined) return { kind: 'absent' };
+  // Only now is it known whose directory it is.
+  if (await releaseBallastIfFull({ files: env.files, directory, bytes: place.ballastBytes }))
+    env.logger.warn({ directory }, 'the disk is full: the ballast is given up, so that the store can be opened');
   await store.open('existing');
   const { events } = await scanEvents({
     files: env.files,

@@ -159,10 +159,12 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     isSynced: true,
   };
   const watch = await watchIdentity(env, directory, identity);
-  const { onPoisoned } = options;
-  const walOptions = { env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, isOwner: () => watch.isOwner(), onPoisoned };
-  const { wal, moved, scan, events: scanned } = await openLog(scanOptions, walOptions);
+  const opened: (() => Promise<void>)[] = [() => watch.close()];
   try {
+    const { onPoisoned } = options;
+    const walOptions = { env, directory: scanOptions.directory, storeId, epoch, incarnation, ...limits, isOwner: () => watch.isOwner(), onPoisoned };
+    const { wal, moved, scan, events: scanned } = await openLog(scanOptions, walOptions);
+    opened.unshift(() => wal.close());
     const events = relocate(scanned, moved);
     const checkpoints = new Checkpoints(store);
     const restored = await restoreCheckpoint(checkpoints, events, { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn });
@@ -173,27 +175,18 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });
     const space = new DiskSpace({ env, app, directory, ballastBytes: limits.ballastBytes, fail: onPoisoned });
     const journal = new Journal({ wal, ledger, space, directory, epoch, blockCacheBytesMax: limits.blockCacheBytesMax });
+    opened[0] = () => journal.close();
     await anchorAccepted(journal, restored);
     await checkpoints.retain(restored.retained);
-    const opened: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
-    await journal.append(opened);
+    const event: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
+    await journal.appendAtOnce(event);
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
-    return {
-      identity,
-      watch,
-      space,
-      journal,
-      states: restored.states,
-      checkpoints,
-      retained: restored.retained,
-      nextCheckpoint: restored.nextNumber,
-      views,
-      batches,
-    };
+    const { states, retained, nextNumber: nextCheckpoint } = restored;
+    return { identity, watch, space, journal, states, checkpoints, retained, nextCheckpoint, views, batches };
   } catch (error) {
-    await wal.close().catch(() => undefined);
-    await watch.close();
+    // The refusal is what counts; what cannot be closed behind it ends with the process.
+    for (const close of opened) await close().catch(() => undefined);
     throw error;
   }
 }
@@ -221,5 +214,5 @@ async function anchorAccepted(journal: Journal, restored: Restored): Promise<voi
   const { accepted, isAnchored } = restored;
   if (accepted === undefined || isAnchored) return;
   const { head, hash } = accepted;
-  await journal.append({ kind: 'checkpoint', number: head.number, batchTime: toBatchTime(head.batchTime), lsn: head.lsn, headHash: hash });
+  await journal.appendAtOnce({ kind: 'checkpoint', number: head.number, batchTime: toBatchTime(head.batchTime), lsn: head.lsn, headHash: hash });
 }

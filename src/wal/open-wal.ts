@@ -9,8 +9,8 @@ import { createDraft, dropDraft, SegmentSupply } from './segment-supply.ts';
 import { headerFor, SegmentWriter } from './segment-writer.ts';
 import { Wal, type WalOptions } from './wal.ts';
 
-/** Zeros that are written ahead in the first segment of a start, so that neither this start waits for a whole one nor the next one reads it. */
-const FIRST_ZERO_BYTES = 1024 * 1024;
+/** Zeros that are written ahead in the first segment of a start, so that neither this start waits for a whole one nor the next one reads it, and a program that dies again and again does not fill the disk. */
+const FIRST_ZERO_BYTES = 64 * 1024;
 
 /** A log that is open, and where the records of the last group stand now. */
 export interface OpenedWal {
@@ -64,7 +64,7 @@ async function firstDraft(options: WalOptions, supply: SegmentSupply): Promise<S
  */
 export async function openWal(options: WalOptions, scan: WalScan): Promise<OpenedWal> {
   const { env, directory } = options;
-  await removeTemporaries(env.files, directory);
+  await removeTemporaries(env.files, directory, options.epoch);
   const newest = scan.spans.at(-1);
   const last: LastGroup = scan.lastGroup ?? { frames: [], offset: newest?.end ?? 0, lsn: scan.nextLsn, chain: newest?.chain ?? 0 };
   let opened: Wal | undefined;

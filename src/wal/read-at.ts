@@ -13,27 +13,45 @@ export interface LogPosition {
   readonly frameBytes: number;
 }
 
-/** Reads records by position; keeps the segment read last open. */
+/** Reads records by position, one after another; keeps the segment read last open. */
 export class PositionReader {
   readonly #files: FileSystem;
   readonly #directory: string;
-  #open: { readonly segment: number; readonly handle: Promise<FileHandle> } | undefined;
+  #open: { readonly segment: number; readonly handle: FileHandle } | undefined;
+  /** The reading before: the next one waits for it, since it may close the file. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(files: FileSystem, directory: string) {
     this.#files = files;
     this.#directory = directory;
   }
 
-  async #handleOf(segment: number): Promise<FileHandle> {
-    if (this.#open?.segment !== segment) {
-      await this.close();
-      this.#open = { segment, handle: this.#files.open(`${this.#directory}/${segmentName(segment)}`, 'read') };
-    }
-    return this.#open.handle;
+  /** The payload of the record at `position`. Throws {@link CorruptionError} if it is not what was written there. */
+  read(position: LogPosition): Promise<Uint8Array> {
+    return this.#inTurn(() => this.#read(position));
   }
 
-  /** The payload of the record at `position`. Throws {@link CorruptionError} if it is not what was written there. */
-  async read(position: LogPosition): Promise<Uint8Array> {
+  /** Closes the segment it keeps open, when what is being read is. */
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close());
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    // A failure is its caller's; the next in turn goes on.
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #handleOf(segment: number): Promise<FileHandle> {
+    if (this.#open?.segment === segment) return this.#open.handle;
+    await this.#close();
+    const handle = await this.#files.open(`${this.#directory}/${segmentName(segment)}`, 'read');
+    this.#open = { segment, handle };
+    return handle;
+  }
+
+  async #read(position: LogPosition): Promise<Uint8Array> {
     const handle = await this.#handleOf(position.segment);
     const bytes = await handle.read(position.offset, position.frameBytes);
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -45,10 +63,9 @@ export class PositionReader {
     );
   }
 
-  /** Closes the segment it keeps open. */
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    await (await open?.handle)?.close();
+    await open?.handle.close();
   }
 }

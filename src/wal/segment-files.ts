@@ -5,7 +5,7 @@ import { CorruptionError, LockedError, StorageError, toError } from '../core/err
 import { writeFully } from './write-fully.ts';
 
 const NAME = /^(\d{16})\.wal$/;
-const TEMPORARY = /\.tmp$/;
+const TEMPORARY = /^(\d+)-\d+\.tmp$/;
 
 /** What a repair leaves beside the segments: the bytes that it took away. */
 const KEPT = /^\d{16}\.wal\.broken-\d+$/;
@@ -40,9 +40,12 @@ export async function listSegments(
   return { segments: segments.sort((left, right) => left - right), foreign };
 }
 
-/** Removes what earlier drivers left unfinished. */
-export async function removeTemporaries(files: FileSystem, directory: string): Promise<void> {
-  for (const name of await files.list(directory)) if (TEMPORARY.test(name)) await files.remove(`${directory}/${name}`);
+/** Removes what drivers of earlier epochs left unfinished. A newer driver may be at work. */
+export async function removeTemporaries(files: FileSystem, directory: string, epoch: number): Promise<void> {
+  for (const name of await files.list(directory)) {
+    const [, made] = TEMPORARY.exec(name) ?? [];
+    if (made !== undefined && Number(made) < epoch) await files.remove(`${directory}/${name}`);
+  }
 }
 
 /** A file that will be a segment: under a temporary name that no other driver uses. */

@@ -79,6 +79,9 @@ export class SegmentSupply {
 
   async #fill(zeroBytes: number, isIdle: () => boolean): Promise<void> {
     try {
+      // It must not take the last room from what cannot wait.
+      const room = await this.#options.files.freeBytes(this.#options.directory);
+      if (room < 2 * zeroBytes - this.#filled) return await this.#drop();
       const draft = this.#draft ?? {
         ...(await createDraft(this.#options.files, this.nextPath(), { zeroBytes: 0, fileBytes: 0 })),
         zeroBytes,

@@ -87,7 +87,7 @@ export class SegmentWriter {
     this.#options = options;
     this.#supply = supply;
     this.#closed = [...log.spans];
-    this.#closedBytes = log.spans.reduce((sum, { end }) => sum + end, 0);
+    this.#closedBytes = log.spans.reduce((sum, span) => sum + bytesOf(span), 0);
     this.#current = log.current;
     this.#nextLsn = log.nextLsn;
   }
@@ -102,7 +102,7 @@ export class SegmentWriter {
     return this.#times;
   }
 
-  /** Bytes that the log takes on the disk: what is valid in its segments, the zeros of the one that is written, and what is prepared. */
+  /** Bytes that the log takes on the disk: its segments with the zeros that were written ahead, and what is prepared. Holes count as if they were filled. */
   get bytes(): number {
     const { size, draft } = this.#current;
     return this.#closedBytes + Math.max(size, draft.zeroBytes) + this.#supply.bytes;
@@ -116,7 +116,7 @@ export class SegmentWriter {
   /** Forgets the oldest segment, whose file is gone. */
   forgetOldest(): void {
     const [oldest] = this.#closed;
-    this.#closedBytes -= oldest?.end ?? 0;
+    this.#closedBytes -= oldest === undefined ? 0 : bytesOf(oldest);
     this.#closed = this.#closed.slice(1);
   }
 
@@ -190,12 +190,17 @@ export class SegmentWriter {
       const size = await finishSegment(files, draft, { path, pieces: [encodeSegmentHeader(header)], isOwner });
       const closed = this.#currentSpan();
       this.#closed.push(closed);
-      this.#closedBytes += closed.end;
+      this.#closedBytes += bytesOf(closed);
       this.#current = { header, path, draft, size, chain: 0 };
     } catch (error) {
-      if (!isNoSpace(error)) throw error;
-      if (draft !== undefined) await dropDraft(files, draft);
-      throw diskFullError(directory, error);
+      const dropped = draft === undefined ? Promise.resolve() : dropDraft(files, draft);
+      if (isNoSpace(error)) {
+        await dropped;
+        throw diskFullError(directory, error);
+      }
+      // The log ends with the first error; what it leaves goes at the next start.
+      await dropped.catch(() => undefined);
+      throw error;
     }
     await previous.draft.handle.close();
   }
@@ -224,6 +229,11 @@ export class SegmentWriter {
     this.#times.record(syncMs);
     if (syncMs > SLOW_SYNC_MS) logger.warn({ syncMs, segment: this.#current.path }, 'a sync of the log was slow');
   }
+}
+
+/** Bytes that a segment takes. */
+function bytesOf({ end, header }: SegmentSpan): number {
+  return Math.max(end, header.fileBytes);
 }
 
 /** The bytes of a group, and where each frame of it will stand. */

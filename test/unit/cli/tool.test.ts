@@ -98,7 +98,7 @@ describe('fsck', () => {
     expect((await store.run('fsck', '/')).out.join('\n')).toContain('decoded only');
   });
   it('lists foreign names, not what a repair kept or a crash left', async () => {
-    for (const name of ['notes.txt', '0000000000000009.wal.broken-1', 'x.tmp']) store.log.disk.create(`/journal/${name}`);
+    for (const name of ['notes.txt', '0000000000000009.wal.broken-1', '1-7.tmp']) store.log.disk.create(`/journal/${name}`);
     expect(await check()).toMatchObject({ code: 0, log: { foreign: ['notes.txt'] } });
   });
   it('does not read a directory that a driver has', async () => {

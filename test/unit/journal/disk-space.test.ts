@@ -142,6 +142,14 @@ describe('the ballast', () => {
     expect(await restoreBallast(at)).toBe(false);
     expect(at.disk.list('/')).toEqual([]);
   });
+  it('that a dead driver had begun is given up as well', async () => {
+    const at = place(1000);
+    at.disk.create('/ballast.tmp');
+    at.disk.open('/ballast.tmp').write(Buffer.alloc(5000), 0);
+    at.disk.capacityBytes = at.disk.usedBytes;
+    expect(await releaseBallastIfFull(at)).toBe(true);
+    expect(at.disk.list('/')).toEqual([]);
+  });
   it('is given up before a start only if the store could not be opened otherwise', async () => {
     const at = place(1000);
     expect(await releaseBallastIfFull(at)).toBe(false);

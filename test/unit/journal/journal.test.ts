@@ -251,6 +251,14 @@ describe('the identity', () => {
     await env.files.remove('/identity');
     expect(watch.isOwner()).toBe(false);
   });
+  it('is not raised by a driver that read it before another one raised it', async () => {
+    const { env } = simulated();
+    await writeIdentity(env, '/', newIdentity(env, 'app'));
+    const readByBoth = (await readIdentity(env, '/', true)) ?? newIdentity(env, 'none');
+    const second = await raiseEpoch(env, '/', readByBoth);
+    await expect(raiseEpoch(env, '/', readByBoth)).rejects.toMatchObject({ code: 'STREAM_FENCED' });
+    expect(await readIdentity(env, '/', true)).toEqual(second);
+  });
   it('refuses damage, and a newer format by its number', async () => {
     const { disk, env } = simulated();
     await writeIdentity(env, '/', newIdentity(env, 'app'));

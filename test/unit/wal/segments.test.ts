@@ -47,6 +47,29 @@ describe('a prepared segment', () => {
     expect(await log.read()).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(await log.scan()).toMatchObject({ tornBytes: 0 });
   });
+  it('is not begun where it would take the last room, and what was begun is given up there', async () => {
+    const log = new TestLog();
+    const wal = await log.open(options);
+    log.disk.capacityBytes = log.disk.usedBytes + 2 * options.segmentBytesMax - 1;
+    for (const text of ['a', 'b']) {
+      await appendAll(wal, text);
+      log.clock.advance(5);
+      await log.settled();
+    }
+    expect(log.segments()).toHaveLength(1);
+    log.disk.capacityBytes += 1;
+    await appendAll(wal, 'c');
+    log.clock.advance(5);
+    await log.settled();
+    expect(log.segments()).toHaveLength(2);
+  });
+  it('of a newer driver stays when an older one opens the log too late', async () => {
+    const log = new TestLog();
+    log.disk.create('/journal/7-1.tmp');
+    log.disk.create('/journal/0-3.tmp');
+    await log.open(options);
+    expect(log.segments().filter((name) => name.endsWith('.tmp'))).toEqual(['7-1.tmp']);
+  });
   it('goes with its driver', async () => {
     const log = new TestLog();
     const wal = await log.open(options);
@@ -185,7 +208,7 @@ describe('the chain of segments', () => {
   it('does not mind names that are no segments', async () => {
     const log = new TestLog();
     await appendAll(await log.open(), 'a');
-    for (const name of ['notes.txt', '0000000000000009.wal.broken-1', 'x.tmp']) log.disk.create(`/journal/${name}`);
+    for (const name of ['notes.txt', '0000000000000009.wal.broken-1', '7-1.tmp']) log.disk.create(`/journal/${name}`);
     expect(await log.read()).toEqual(['a']);
   });
 });

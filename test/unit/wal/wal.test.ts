@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../../src/testing/index.ts';
 import { FRAME_HEADER_BYTES, frameBytesOf } from '../../../src/wal/frame.ts';
+import type { LogPosition } from '../../../src/wal/read-at.ts';
 import { SEGMENT_HEADER_BYTES } from '../../../src/wal/segment-header.ts';
 import { appendAll, TestLog } from '../../support/test-log.ts';
 
@@ -83,6 +84,34 @@ describe('Wal.append()', () => {
     expect(Buffer.from(await wal.readAt(positions[1] as never)).toString()).toBe('b');
     log.flip(1, (positions[1]?.offset ?? 0) + 40);
     await expect(wal.readAt(positions[1] as never)).rejects.toMatchObject({ code: 'STREAM_BLOCK_CORRUPT' });
+  });
+  it('is read by position also when several segments are read at once, and after a reading that failed', async () => {
+    const log = new TestLog();
+    const texts = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const options = { segmentBytesMax: SEGMENT_HEADER_BYTES + 2 * FRAME };
+    const probe = await log.open(options);
+    const positions: LogPosition[] = [];
+    for (const text of texts) positions.push(await probe.append({ type: 1, payload: [Buffer.from(text)] }));
+    const read = (wal: typeof probe) => Promise.all(positions.map(async (position) => Buffer.from(await wal.readAt(position)).toString()));
+    expect(await read(probe)).toEqual(texts);
+    const steps = log.process.steps;
+    const failing = new TestLog();
+    const wal = await failing.open({
+      ...options,
+      fail: {
+        at:
+          steps -
+          log.process.names
+            .slice()
+            .reverse()
+            .findIndex((name) => name.startsWith('file.open-read')),
+        code: 'EIO',
+      },
+    });
+    for (const text of texts) await wal.append({ type: 1, payload: [Buffer.from(text)] });
+    await read(wal).catch(() => undefined);
+    expect(await read(wal)).toEqual(texts);
+    await wal.close();
   });
   it('stops when another driver has made its next segment', async () => {
     const log = new TestLog();
