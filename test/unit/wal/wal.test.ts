@@ -93,7 +93,10 @@ describe('Wal.append()', () => {
     const positions: LogPosition[] = [];
     for (const text of texts) positions.push(await probe.append({ type: 1, payload: [Buffer.from(text)] }));
     const read = (wal: typeof probe) => Promise.all(positions.map(async (position) => Buffer.from(await wal.readAt(position)).toString()));
+    const opened = () => log.process.names.filter((name) => name.startsWith('file.open-read')).length;
+    const before = opened();
     expect(await read(probe)).toEqual(texts);
+    expect(opened() - before).toBe(3);
     const steps = log.process.steps;
     const failing = new TestLog();
     const wal = await failing.open({
