@@ -13,8 +13,14 @@ interface SimFile {
   size: number;
   durable: Buffer;
   durableSize: number;
-  /** Ranges that were written since the last sync. */
-  dirty: (readonly [from: number, until: number])[];
+  /** What was written since the last sync, in order: the disk may hold an earlier state of a place that was written twice. */
+  dirty: DirtyRange[];
+}
+
+interface DirtyRange {
+  readonly from: number;
+  readonly until: number;
+  readonly bytes: Buffer;
 }
 
 interface SimDirectory {
@@ -143,7 +149,7 @@ export class SimDisk {
     file.volatile = grown(file.volatile, file.size, end);
     file.volatile.set(bytes, position);
     file.size = Math.max(file.size, end);
-    file.dirty.push([position, end]);
+    file.dirty.push({ from: position, until: end, bytes: Buffer.from(bytes) });
     file.changed = this.#tick();
   }
 
@@ -154,7 +160,7 @@ export class SimDisk {
       throw errno('EIO', 'fdatasync');
     }
     if (file.dirty.length === 0) return;
-    for (const [from, until] of file.dirty) {
+    for (const { from, until } of file.dirty) {
       file.durable = grown(file.durable, file.durableSize, until);
       file.durableSize = Math.max(file.durableSize, until);
       file.volatile.copy(file.durable, from, from, until);
@@ -272,21 +278,22 @@ export class SimDisk {
   }
 
   #cutFile(file: SimFile, random: SeededRandom, losses: { lostWrites: number }): void {
-    if (file.dirty.length === 0 && file.durableSize === file.size) return;
+    // A failed sync leaves bytes in the cache that are not dirty and not on the disk.
+    if (file.dirty.length === 0 && file.volatile.subarray(0, file.size).equals(file.durable.subarray(0, file.durableSize))) return;
     const result = Buffer.alloc(Math.max(file.durableSize, file.size));
     file.durable.copy(result, 0, 0, file.durableSize);
     let size = file.durableSize;
-    for (const [from, until] of file.dirty) {
+    for (const { from, until, bytes } of file.dirty) {
       const fate = random.integer(3);
       if (fate === 0) {
         losses.lostWrites += 1;
         continue;
       }
       size = Math.max(size, until);
-      if (fate === 1) file.volatile.copy(result, from, from, until);
+      if (fate === 1) bytes.copy(result, from);
       else {
         losses.lostWrites += 1;
-        tear(file.volatile, result, { from, until, random });
+        tear(bytes, result, { from, until, random });
       }
     }
     file.volatile = result.subarray(0, size);
@@ -323,13 +330,13 @@ export interface SimFileUse {
   size(): number;
 }
 
-/** Writes some sectors of a range and leaves the others old, zero or garbage. */
+/** Writes some sectors of a range, whose bytes `source` holds, and leaves the others old, zero or garbage. */
 function tear(source: Buffer, target: Buffer, range: { readonly from: number; readonly until: number; readonly random: SeededRandom }): void {
   const { from, until, random } = range;
   for (let start = from; start < until; start = (Math.floor(start / SECTOR_BYTES) + 1) * SECTOR_BYTES) {
     const end = Math.min(until, (Math.floor(start / SECTOR_BYTES) + 1) * SECTOR_BYTES);
     const fate = random.integer(4);
-    if (fate === 0) source.copy(target, start, start, end);
+    if (fate === 0) source.copy(target, start, start - from, end - from);
     else if (fate === 1) target.fill(0, start, end);
     else if (fate === 2) target.set(random.bytes(end - start), start);
   }
