@@ -97,6 +97,20 @@ describe('a journal on a full disk', () => {
     await decision;
     expect(journal.isDiskFull).toBe(true);
   });
+  it('holds decisions in their order: a later one does not overtake, though there is room by then', async () => {
+    const { journal, fill, empty, look } = await fullJournal(0);
+    fill();
+    const appended: number[] = [];
+    const decisions = [1, 2].map((batchTime) => decide(journal, batchTime).then(() => appended.push(batchTime)));
+    await settle();
+    empty();
+    decisions.push(decide(journal, 3).then(() => appended.push(3)));
+    await settle();
+    expect(appended).toEqual([]);
+    await look();
+    await Promise.all(decisions);
+    expect(appended).toEqual([1, 2, 3]);
+  });
   it('refuses blocks that wait when the context stops, and gives up the rest when it is closed', async () => {
     const { journal, fill } = await fullJournal(0);
     fill();

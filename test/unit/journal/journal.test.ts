@@ -226,13 +226,15 @@ describe('the identity', () => {
     return { disk, env: createSimEnv({ disk, process: new SimProcess(), clock: new ManualClock(0), random: new SeededRandom(1) }) };
   }
   it('is durable once it is raised', async () => {
-    const { disk, env } = simulated();
-    const first = newIdentity(env, 'app');
-    await writeIdentity(env, '/', first);
-    const raised = await raiseEpoch(env, '/', first);
-    disk.cutPower(new SeededRandom(3));
-    expect(await readIdentity(env, '/', true)).toEqual(raised);
-    expect(raised).toMatchObject({ epoch: 1, storeId: first.storeId });
+    for (let seed = 0; seed < 20; seed++) {
+      const { disk, env } = simulated();
+      const first = newIdentity(env, 'app');
+      await writeIdentity(env, '/', first);
+      const raised = await raiseEpoch(env, '/', first);
+      disk.cutPower(new SeededRandom(seed));
+      expect(await readIdentity(env, '/', true)).toEqual(raised);
+      expect(raised).toMatchObject({ epoch: 1, storeId: first.storeId });
+    }
   });
   it('is watched: the driver that raised it last is the owner, and nobody else', async () => {
     const { env } = simulated();

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { frameBytesOf } from '../../../src/wal/frame.ts';
 import { isPreparationDue, isRotationDue } from '../../../src/wal/is-rotation-due.ts';
-import { SEGMENT_HEADER_BYTES } from '../../../src/wal/segment-header.ts';
+import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../../src/wal/segment-header.ts';
 import { SyncHistogram } from '../../../src/wal/sync-times.ts';
 import { appendAll, TestLog } from '../../support/test-log.ts';
 
@@ -79,6 +79,15 @@ describe('a prepared segment', () => {
     await wal.close();
     expect(log.segments()).toHaveLength(1);
     expect(wal.bytes).toBe(options.segmentBytesMax);
+  });
+  it('of a driver that died goes at the next start', async () => {
+    const log = new TestLog();
+    await appendAll(await log.open(options), 'a');
+    log.clock.advance(5);
+    await log.settled();
+    expect(log.segments()).toHaveLength(2);
+    await log.open(options);
+    expect(log.segments()).toEqual(['0000000000000001.wal', '0000000000000002.wal']);
   });
   it('has its full size from the beginning, so that a file that was cut short is noticed', async () => {
     const log = new TestLog();
@@ -167,6 +176,18 @@ describe('the owner of a store', () => {
     await expect(appendAll(wal, 'c')).rejects.toMatchObject({ code: 'STREAM_FENCED' });
     expect(log.poisons).toMatchObject([{ code: 'STREAM_FENCED' }]);
   });
+  it('is asked before a segment gets its name', async () => {
+    let isOwner = true;
+    const log = new TestLog();
+    const options = { segmentBytesMax: SEGMENT_HEADER_BYTES + FRAME, isOwner: () => isOwner };
+    const wal = await log.open(options);
+    await appendAll(wal, 'a');
+    isOwner = false;
+    await expect(appendAll(wal, 'b')).rejects.toMatchObject({ code: 'STREAM_FENCED' });
+    expect(log.segmentCount).toBe(1);
+    await expect(log.open(options)).rejects.toMatchObject({ code: 'STREAM_FENCED' });
+    expect(log.segmentCount).toBe(1);
+  });
 });
 
 describe('the chain of segments', () => {
@@ -204,6 +225,18 @@ describe('the chain of segments', () => {
     whole.forEach((bytes, index) => log.disk.overwrite(log.path(index + 1), bytes));
     log.disk.makeDirectory(log.path(4));
     await expect(log.scan()).rejects.toMatchObject({ code: 'STREAM_WAL_CORRUPT', message: expect.stringContaining('it is a directory') as string });
+  });
+  it('refuses a segment of an older driver behind one of a newer', async () => {
+    const log = new TestLog();
+    await appendAll(await log.open(), 'a');
+    await log.open();
+    const bytes = log.disk.readVolatile(log.path(1));
+    const reading = decodeSegmentHeader(bytes);
+    if (reading.kind !== 'header') throw new Error(reading.kind);
+    bytes.set(encodeSegmentHeader({ ...reading.header, epoch: 3 }));
+    log.disk.overwrite(log.path(1), bytes);
+    const older = expect.stringContaining('its epoch 2 is older than the epoch 3 before it') as string;
+    await expect(log.scan()).rejects.toMatchObject({ code: 'STREAM_WAL_CORRUPT', message: older });
   });
   it('does not mind names that are no segments', async () => {
     const log = new TestLog();

@@ -1,7 +1,7 @@
 // Goal: what was answered is found again, what is damaged is refused. Method: a log on a simulated disk.
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../../src/testing/index.ts';
-import { FRAME_HEADER_BYTES, frameBytesOf } from '../../../src/wal/frame.ts';
+import { encodeFrame, FLAG_GROUP_END, FRAME_HEADER_BYTES, frameBytesOf } from '../../../src/wal/frame.ts';
 import type { LogPosition } from '../../../src/wal/read-at.ts';
 import { SEGMENT_HEADER_BYTES } from '../../../src/wal/segment-header.ts';
 import { appendAll, TestLog } from '../../support/test-log.ts';
@@ -27,6 +27,22 @@ describe('Wal.append()', () => {
       const log = await logOf(['a'], ['b', 'c']);
       log.disk.cutPower(new SeededRandom(seed));
       expect(await (await log.open()).close().then(() => log.read())).toEqual(['a', 'b', 'c']);
+    }
+  });
+  it('answers nobody before the sync has returned', async () => {
+    const at = (await logOf(['a'])).process.names.findLastIndex((name) => name.startsWith('file.sync ')) + 1;
+    for (const isAfter of [false, true]) {
+      const log = new TestLog();
+      const wal = await log.open({ pauseAt: { at, isAfter } });
+      const answers: string[] = [];
+      const record = { type: 1, payload: [Buffer.from('a')], onDurable: () => answers.push('onDurable') };
+      const appended = wal.append(record).then(() => answers.push('append'));
+      await log.process.paused;
+      await log.settled();
+      expect(answers).toEqual([]);
+      log.process.resume();
+      await appended;
+      expect(answers).toEqual(['onDurable', 'append']);
     }
   });
   it('shares one sync among what is appended in one turn', async () => {
@@ -82,6 +98,11 @@ describe('Wal.append()', () => {
     expect(log.segments()).toHaveLength(3);
     expect(await log.read()).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(Buffer.from(await wal.readAt(positions[1] as never)).toString()).toBe('b');
+    const another = { ...(positions[1] as object), lsn: 3 };
+    await expect(wal.readAt(another as never)).rejects.toMatchObject({
+      code: 'STREAM_BLOCK_CORRUPT',
+      message: expect.stringContaining('found record 2') as string,
+    });
     log.flip(1, (positions[1]?.offset ?? 0) + 40);
     await expect(wal.readAt(positions[1] as never)).rejects.toMatchObject({ code: 'STREAM_BLOCK_CORRUPT' });
   });
@@ -138,6 +159,28 @@ describe('Wal.cut()', () => {
     await wal.cut(100);
     expect(await log.read()).toEqual(['e']);
   });
+  it('leaves no hole when the power goes while it removes', async () => {
+    const texts = ['a', 'b', 'c', 'd'];
+    const live = async (log: TestLog, killAt?: number): Promise<number> => {
+      const wal = await log.open({ segmentBytesMax: SEGMENT_HEADER_BYTES + FRAME, ...(killAt === undefined ? {} : { killAt }) });
+      for (const text of texts) await appendAll(wal, text);
+      const { steps } = log.process;
+      await Promise.race([wal.cut(100), log.process.died]);
+      return steps;
+    };
+    const whole = new TestLog();
+    const before = await live(whole);
+    for (let killAt = before + 1; killAt <= whole.process.steps; killAt++) {
+      for (let seed = 0; seed < 5; seed++) {
+        const log = new TestLog();
+        await live(log, killAt);
+        log.crash();
+        log.disk.cutPower(new SeededRandom(seed));
+        const left = await log.read();
+        expect(left).toEqual(texts.slice(-left.length));
+      }
+    }
+  });
 });
 
 describe('scanWal()', () => {
@@ -177,6 +220,67 @@ describe('scanWal()', () => {
     await log.open();
     log.flip(1, SEGMENT_HEADER_BYTES + 40);
     await expect(log.scan()).rejects.toEqual(corrupt('0000000000000001', SEGMENT_HEADER_BYTES));
+  });
+  it('refuses zeros in the place of a record that others follow', async () => {
+    // The larger one does not fit into what is read at a time.
+    for (const text of ['b', 'b'.repeat(600_000)]) {
+      const log = await logOf(['a'], [text], ['c']);
+      const at = SEGMENT_HEADER_BYTES + FRAME;
+      log.disk.overwrite(log.path(1), log.disk.readVolatile(log.path(1)).fill(0, at, at + frameBytesOf(text.length)));
+      await expect(log.scan()).rejects.toEqual(corrupt('0000000000000001', at));
+    }
+  });
+  it.each([
+    ['record', { lsn: 3 }],
+    ['group', { group: 3 }],
+    ['segment', { salt: 7 }],
+  ])('refuses a whole frame in the place of another: of another %s', async (_name, other) => {
+    const log = await logOf(['a'], ['b']);
+    const whole = log.disk.readVolatile(log.path(1));
+    const put = (parts: object): void => {
+      const frame = encodeFrame({ type: 1, flags: FLAG_GROUP_END, salt: whole.readUInt32LE(20), lsn: 2, group: 2, durableLsn: 1, ...parts }, [
+        Buffer.from('B'),
+      ]);
+      log.disk.overwrite(log.path(1), Buffer.concat([whole.subarray(0, SEGMENT_HEADER_BYTES + FRAME), ...frame]));
+    };
+    put({});
+    expect(await log.read()).toEqual(['a', 'B']);
+    put(other);
+    await expect(log.read()).rejects.toEqual(corrupt('0000000000000001', SEGMENT_HEADER_BYTES + FRAME));
+  });
+  it('syncs the directory before it lists it, and each segment before it reads it', async () => {
+    const log = await logOf(['a'], ['b']);
+    await log.open();
+    log.crash();
+    await log.read();
+    const first = (step: string): number => log.process.names.findIndex((name) => name === `file.${step}`);
+    for (const [sync, use] of [
+      ['syncDirectory /journal', 'entries /journal'],
+      [`sync ${log.path(1)}`, `read ${log.path(1)}`],
+      [`sync ${log.path(2)}`, `read ${log.path(2)}`],
+    ] as const) {
+      expect(first(sync)).toBeGreaterThanOrEqual(0);
+      expect(first(use)).toBeGreaterThan(first(sync));
+    }
+  });
+  it('has found what stays, power or not', async () => {
+    const live = async (log: TestLog, killAt?: number): Promise<void> => {
+      const wal = await log.open({ segmentBytesMax: SEGMENT_HEADER_BYTES + FRAME, ...(killAt === undefined ? {} : { killAt }) });
+      for (const text of ['a', 'b', 'c']) await appendAll(wal, text);
+    };
+    const whole = new TestLog();
+    await live(whole);
+    for (let killAt = 1; killAt <= whole.process.steps; killAt++) {
+      for (let seed = 0; seed < 5; seed++) {
+        const log = new TestLog();
+        const life = live(log, killAt);
+        await Promise.race([life, log.process.died]);
+        log.crash();
+        const found = await log.read();
+        log.disk.cutPower(new SeededRandom(seed));
+        expect({ killAt, seed, read: await log.read() }).toEqual({ killAt, seed, read: found });
+      }
+    }
   });
   it('does not see what stands behind the end that the next segment names', async () => {
     const log = await logOf(['a'], ['b']);

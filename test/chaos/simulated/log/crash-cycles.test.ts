@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SeededRandom, SimProcessOptions } from '../../../../src/testing/index.ts';
 import { LogWorld, type LogLife } from './log-world.ts';
 
-const CYCLES = process.env['CHAOS_LONG'] === '1' ? 1_000_000 : 100_000;
+const CYCLES = Number(process.env['CYCLES'] ?? (process.env['CHAOS_LONG'] === '1' ? 1_000_000 : 100_000));
 const CYCLES_PER_WORLD = 40;
 const SEED = Number(process.env['SEED'] ?? 1);
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
