@@ -5,9 +5,10 @@ import { execFileSync } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import { cpus } from 'node:os';
 import { crc32 } from 'node:zlib';
+import { milliseconds, StreamingContext } from 'millrace';
 import { createNodeEnv } from '../../dist/env/node-env.js';
 import { encodeFrame } from '../../dist/wal/frame.js';
-import { newIdentity, raiseEpoch, watchIdentity } from '../../dist/journal/identity.js';
+import { newIdentity, raiseEpoch, watchIdentity, writeIdentity } from '../../dist/journal/identity.js';
 import { scanWal } from '../../dist/wal/scan.js';
 import { inTemporaryDirectory, interleaved, KIB, median, MIB, openLog, PAIRS, report, scanOptions } from './measure.mjs';
 
@@ -156,7 +157,9 @@ async function benchIdentity() {
   for (let pair = 0; pair <= PAIRS; pair++) {
     const share = await inTemporaryDirectory(async (directory) => {
       const env = createNodeEnv();
-      const identity = await raiseEpoch(env, directory, newIdentity(env, 'bench'));
+      const made = newIdentity(env, 'bench');
+      await writeIdentity(env, directory, made);
+      const identity = await raiseEpoch(env, directory, made);
       const watch = await watchIdentity(env, directory, identity);
       const groups = 200;
       const append = (await timeLog(directory, { bytes, groups })) / groups;
@@ -174,31 +177,82 @@ async function benchIdentity() {
   target('look at identity: under 3 % of an append', share < 0.03);
 }
 
-/** CPU of framing and checksum, as a share of the CPU that the whole run of appends takes. */
+/** Microseconds of CPU, of all threads, that `work` takes. */
+async function cpuOf(work) {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
+
+/** A program that receives blocks of lines, logs them and looks for a word: what the log is part of. */
+async function runProgram(directory, blocks, linesPerBlock) {
+  let received = 0;
+  const receiver = {
+    codec: 'lines',
+    async run(context) {
+      for (const block of blocks) {
+        await context.ready();
+        await context.storeEncoded(block, linesPerBlock);
+      }
+      received = blocks.length;
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }));
+    },
+  };
+  const context = await StreamingContext.getOrCreate(directory, () => {
+    const made = new StreamingContext({ appName: 'bench', batchInterval: milliseconds(100), blockInterval: milliseconds(1) });
+    made
+      .receiverStream(receiver)
+      .filter((line) => line.includes('w42x'))
+      .foreachRDD(async (rdd) => void (await rdd.count()));
+    return made;
+  });
+  await context.start();
+  while (received < blocks.length) await new Promise((resolve) => setTimeout(resolve, 10));
+  await context.stop();
+}
+
+/** CPU of framing and checksum, as a share of the CPU of a run: of a program, and of a loop that does nothing but append. */
 async function benchFraming() {
   const bytes = 64 * KIB;
   const groups = 400;
-  const shares = [];
+  const line = 'some words of a line that is a hundred bytes long with its line feed, so that a block has 655 of it\n';
+  const block = Buffer.from(line.repeat(Math.floor(bytes / line.length)));
+  const { payload } = RECORD(bytes);
+  const shares = { program: [], loop: [] };
   for (let pair = 0; pair <= PAIRS; pair++) {
-    const share = await inTemporaryDirectory(async (directory) => {
+    const program = await inTemporaryDirectory((directory) =>
+      cpuOf(() =>
+        runProgram(
+          directory,
+          Array.from({ length: groups }, () => block),
+          Math.floor(bytes / line.length),
+        ),
+      ),
+    );
+    const loop = await inTemporaryDirectory(async (directory) => {
       const wal = await openLog(directory);
       await becomePrepared(wal, directory);
-      const record = RECORD(bytes);
-      const before = process.cpuUsage();
-      for (let group = 0; group < groups; group++) await wal.append(record);
-      const used = process.cpuUsage(before);
+      const used = await cpuOf(async () => {
+        for (let group = 0; group < groups; group++) await wal.append({ type: 2, payload });
+      });
       await wal.close();
-      const { payload } = RECORD(bytes);
-      const start = process.cpuUsage();
-      for (let group = 0; group < groups; group++) encodeFrame({ type: 2, flags: 1, salt: 1, lsn: group, group, durableLsn: group }, payload);
-      const framing = process.cpuUsage(start);
-      return (framing.user + framing.system) / (used.user + used.system);
+      return used;
     });
-    if (pair > 0) shares.push(share);
+    const framing = await cpuOf(() => {
+      for (let group = 0; group < groups; group++) encodeFrame({ type: 2, flags: 1, salt: 1, lsn: group, group, durableLsn: group }, payload);
+    });
+    if (pair === 0) continue;
+    shares.program.push(framing / program);
+    shares.loop.push(framing / loop);
   }
-  const share = median(shares);
-  report('framing and checksum, groups of 64 KiB', `${(100 * share).toFixed(1)} % of the CPU of the run`, '');
-  target('framing and checksum: under 10 % of the CPU', share < 0.1);
+  const share = median(shares.program);
+  report(
+    'framing and checksum, groups of 64 KiB',
+    `${(100 * share).toFixed(1)} % of the CPU of a run (grep)`,
+    `${(100 * median(shares.loop)).toFixed(1)} % of a loop that only appends`,
+  );
+  target('framing and checksum: under 10 % of the CPU of a run', share < 0.1);
 }
 
 function dropCaches() {
