@@ -1,6 +1,6 @@
 // A key belongs to one of 1,024 slots by its hash; partitions are ranges of slots, so a partition count may change without moving a key to another slot.
 // The hash is FNV-1a over UTF-16 code units with the finaliser of MurmurHash3 (both in the public domain); it is part of the checkpoint format.
-import { encodeJson } from './json-codec.ts';
+import { encodeValue } from './value-codec.ts';
 
 /** How many slots there are; part of the checkpoint format. */
 export const KEY_SLOTS = 1024;
@@ -21,7 +21,7 @@ function hashText(text: string): number {
 /** What makes two keys the same in a `Map`: a string is itself, everything else is the canonical text of its value behind a mark no string key begins with twice. */
 export function keyText(key: unknown): string {
   if (typeof key === 'string') return key.charCodeAt(0) === 0 ? `\0${key}` : key;
-  return `\0${encodeJson(key === 0 ? 0 : key)}`;
+  return `\0${encodeValue(key === 0 ? 0 : key)}`;
 }
 
 /** The slot of a key, from 0 to 1,023, given its {@link keyText}. */

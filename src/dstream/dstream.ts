@@ -85,7 +85,7 @@ export class DStream<out T> {
   /**
    * Applies `f` to each record.
    *
-   * @param f - Returns a record: anything the JSON codec carries; a function or a promise is a type error.
+   * @param f - Returns a record: anything the default codec carries (docs/format-checkpoint.md, "Values"); a function or a promise is a type error.
    */
   map<U extends Rec>(f: (value: T) => U & Storable<U>, options: OperatorOptions = {}): DStream<U> {
     return this.#derive(addNarrow(this.#graph, this.#node, { kind: 'map', options, apply: (node) => mapNode<T, U>(node, f) }));

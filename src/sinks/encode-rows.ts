@@ -1,6 +1,6 @@
 // Rows of an upsert as text: one line per row, key and value as canonical JSON. The fingerprint of a partition is taken over these lines.
 import { rowsFingerprint } from '../core/digest.ts';
-import { encodeJson } from '../core/json-codec.ts';
+import { encodeValue } from '../core/value-codec.ts';
 import { UsageError, toError } from '../core/errors.ts';
 
 /** A row, encoded. */
@@ -16,7 +16,7 @@ export function encodeRows<T>(
 ): { readonly rows: readonly EncodedRow[]; readonly fingerprint: string } {
   const encoded = rows.map((row, index) => {
     try {
-      return { key: encodeJson(columns.key(row)), value: encodeJson(columns.value(row)) };
+      return { key: encodeValue(columns.key(row)), value: encodeValue(columns.value(row)) };
     } catch (error) {
       throw new UsageError('STREAM_CODEC', `Cannot prepare row ${index} of a partition: ${toError(error).message}`, { cause: error });
     }

@@ -23,7 +23,7 @@ const RECORD_BYTES_MAX = 64 * 1024;
 export interface FileSinkOptions<in T> {
   /** A directory for this sink alone, on a file system with hard links. Made when the first driver opens it. */
   readonly directory: string;
-  /** `text` for strings, `ndjson` for everything the JSON codec carries, or a format such as `csvFormat`. */
+  /** `text` for strings, `ndjson` for everything that JSON carries, or a format such as `csvFormat`. */
   readonly format: 'text' | 'ndjson' | FileFormat<T>;
 }
 

@@ -3,7 +3,7 @@
 import { Level } from 'level';
 import { CorruptionError, LockedError, SinkError, toError, type StreamError } from '../core/errors.ts';
 import type { CommitKey } from '../core/ids.ts';
-import { encodeJson } from '../core/json-codec.ts';
+import { decodeValue, encodeValue } from '../core/value-codec.ts';
 import { optionError, refuseUnknownOptions, textOption } from '../core/options.ts';
 import { count, object, ShapeError, string } from '../core/shape.ts';
 import { toBatchTime } from '../core/time.ts';
@@ -142,13 +142,13 @@ class OpenableLevelSink<T, K, V> implements LevelSink<T, K, V> {
 
   async get(key: K): Promise<V | undefined> {
     const table = await this.#open(false);
-    const text = await table.sublevel(DATA).get(encodeJson(key));
-    return text === undefined ? undefined : (JSON.parse(text) as V);
+    const text = await table.sublevel(DATA).get(encodeValue(key));
+    return text === undefined ? undefined : (decodeValue(text) as V);
   }
 
   async *entries(): AsyncIterableIterator<readonly [K, V]> {
     const table = await this.#open(false);
-    for await (const [key, value] of table.sublevel(DATA).iterator()) yield [JSON.parse(key) as K, JSON.parse(value) as V];
+    for await (const [key, value] of table.sublevel(DATA).iterator()) yield [decodeValue(key) as K, decodeValue(value) as V];
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export interface SourceGuarantee {
  * @typeParam T - The records.
  */
 export interface Receiver<out T> {
-  /** How its records are written to the log: `lines` for strings without line feeds, `json-lines` for everything the JSON codec carries. */
+  /** How its records are written to the log: `lines` for strings without line feeds, `json-lines` for everything the default codec carries. */
   readonly codec: RecordCodecName;
   /**
    * What the source can promise: `exactly-once` where every record is stored with its range and `run` begins at `position()`.

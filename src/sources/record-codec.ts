@@ -1,7 +1,7 @@
 // How the records of a block stand in its bytes. Both codecs end each record with a line feed, so a block is built by putting bytes one after another.
 import { CorruptionError, UsageError } from '../core/errors.ts';
-import { encodeJson } from '../core/json-codec.ts';
 import { pushLines } from '../core/lines.ts';
+import { decodeValue, encodeValue } from '../core/value-codec.ts';
 
 /** The names of the record codecs; part of the format. */
 export type RecordCodecName = 'lines' | 'json-lines';
@@ -30,9 +30,9 @@ const lines: RecordCodec = {
 };
 
 const jsonLines: RecordCodec = {
-  encode: encodeJson,
+  encode: encodeValue,
   decode(bytes, push) {
-    pushLines(bytes, (line) => push(JSON.parse(line)));
+    pushLines(bytes, (line) => push(decodeValue(line)));
   },
 };
 

@@ -1,6 +1,6 @@
 // The state of one operator, in slots. It changes only by the changes of a completed batch; what an attempt does stays in changes of its own until then.
 import type { StateChange } from '../core/digest.ts';
-import { encodeJson } from '../core/json-codec.ts';
+import { encodeValue } from '../core/value-codec.ts';
 import type { ChangedSlot } from '../checkpoint/checkpoints.ts';
 import type { SlotRef } from '../checkpoint/head.ts';
 import { encodeSlot, type SlotEntries, type StateEntry } from './slot-codec.ts';
@@ -63,5 +63,5 @@ export class KeyedState {
 
 /** Changes as they go into the digest of a batch. */
 export function digestChanges(uid: string, slot: number, changes: SlotChanges): readonly StateChange[] {
-  return [...changes.values()].map(({ key, entry }) => ({ uid, slot, key: encodeJson(key), value: entry === undefined ? undefined : valueText(entry.value) }));
+  return [...changes.values()].map(({ key, entry }) => ({ uid, slot, key: encodeValue(key), value: entry === undefined ? undefined : valueText(entry.value) }));
 }

@@ -1,7 +1,7 @@
 // One slot of state as bytes: the number of entries, then key and value of each as texts of the default codec with their lengths. docs/format-checkpoint.md has the layout.
 import { ByteReader, ByteWriter } from '../core/bytes.ts';
-import { encodeJson } from '../core/json-codec.ts';
 import { keyText } from '../core/key-slot.ts';
+import { decodeValue, encodeValue } from '../core/value-codec.ts';
 import { keepValue, valueText, type StateValue } from './state-value.ts';
 
 /** A key with its value. */
@@ -16,7 +16,7 @@ export type SlotEntries = Map<string, StateEntry>;
 /** The bytes of a slot. */
 export function encodeSlot(entries: ReadonlyMap<string, StateEntry>): Uint8Array {
   const writer = new ByteWriter(64 * (entries.size + 1)).u32(entries.size);
-  for (const { key, value } of entries.values()) writer.text(encodeJson(key)).text(valueText(value));
+  for (const { key, value } of entries.values()) writer.text(encodeValue(key)).text(valueText(value));
   return writer.finish();
 }
 
@@ -25,8 +25,8 @@ export function decodeSlot(bytes: Uint8Array): SlotEntries {
   const reader = new ByteReader(bytes);
   const entries: SlotEntries = new Map();
   for (let left = reader.u32(); left > 0; left--) {
-    const key = JSON.parse(reader.text()) as unknown;
-    entries.set(keyText(key), { key, value: keepValue(JSON.parse(reader.text()) as unknown) });
+    const key = decodeValue(reader.text());
+    entries.set(keyText(key), { key, value: keepValue(decodeValue(reader.text())) });
   }
   if (reader.left > 0) throw new RangeError(`Cannot read a slot as nothing may follow its entries: ${reader.left} bytes are left`);
   return entries;

@@ -1,5 +1,5 @@
 // A transactional sink in memory whose calls are steps of a simulated process: the process can die before a commit happens, or after it and before the answer.
-import { encodeJson } from '../core/json-codec.ts';
+import { encodeValue } from '../core/value-codec.ts';
 import { rowsFingerprint } from '../core/digest.ts';
 import { SinkError } from '../core/errors.ts';
 import type { CommitKey } from '../core/ids.ts';
@@ -50,7 +50,7 @@ export function createSimSink<T>(table: SimTable<T>, process: SimProcess): Sink<
       });
       return process.run('sink.opened', () => seen);
     },
-    prepare: (rows) => ({ fingerprint: rowsFingerprint(rows.map(encodeJson)), rowCount: rows.length, payload: structuredClone(rows) }),
+    prepare: (rows) => ({ fingerprint: rowsFingerprint(rows.map(encodeValue)), rowCount: rows.length, payload: structuredClone(rows) }),
     async commit(key, prepared, record) {
       const result = await process.run('sink.commit', () => {
         if (session === undefined) throw new SinkError('STREAM_SINK', 'Cannot commit to the simulated sink as it must be open');

@@ -1,6 +1,6 @@
 // updateStateByKey: state per key over all batches. The function is called for every key in every batch, as in Spark; undefined removes the key.
 import { detach } from '../../core/detach.ts';
-import { JSON_CODEC_NAME } from '../../core/json-codec.ts';
+import { VALUE_CODEC_NAME } from '../../core/value-codec.ts';
 import { KEY_SLOTS, partitionOfSlot } from '../../core/key-slot.ts';
 import type { Producer, RddNode } from '../../rdd/node.ts';
 import { gathering } from '../../rdd/aggregators.ts';
@@ -67,7 +67,7 @@ export function addUpdateStateByKey<K, S>(
 ): StreamNode<[K, S]> {
   const kind = 'updateStateByKey';
   const { uid, numPartitions } = resolveShuffleOptions(graph, kind, operator);
-  const descriptor = graph.register({ kind, uid, parents: [parent.descriptor.uid], partitions: numPartitions, codec: JSON_CODEC_NAME, isStateful: true });
+  const descriptor = graph.register({ kind, uid, parents: [parent.descriptor.uid], partitions: numPartitions, codec: VALUE_CODEC_NAME, isStateful: true });
   const node: StreamNode<[K, S]> = {
     descriptor,
     partitions: () => numPartitions,

@@ -180,7 +180,7 @@ describe('levelSink()', () => {
     await sink.close();
   });
   it('says which row cannot be stored', () => {
-    const sink = levelSink({ directory: join(root, 'codec'), key: (row: Row) => row[0], value: () => new Date(0) });
+    const sink = levelSink({ directory: join(root, 'codec'), key: (row: Row) => row[0], value: () => /x/ });
     expect(() => sink.prepare([['a', 1]])).toThrow(expect.objectContaining({ code: 'STREAM_CODEC', message: expect.stringContaining('row 0') }) as Error);
   });
   it.each([
