@@ -62,7 +62,11 @@ export class Scheduler {
     for (const { batch, action } of batches) {
       // State that lacks records makes every later batch another.
       hasLost ||= journal.hasLost(batch);
-      if (hasLost) env.logger.warn({ batchTime: batch.batchTime }, 'a batch runs again without records that were not logged: what its sinks hold of it stays');
+      if (hasLost)
+        env.logger.warn(
+          { batchTime: batch.batchTime },
+          'a batch runs again without records that were not logged: what its transactional sinks hold of it stays',
+        );
       await this.#run(batch, action, hasLost);
     }
   }
