@@ -5,7 +5,8 @@ import { CorruptionError, LockedError, StorageError, toError } from '../core/err
 import { writeFully } from './write-fully.ts';
 
 const NAME = /^(\d{16})\.wal$/;
-const TEMPORARY = /^(\d+)-\d+\.tmp$/;
+/** What a driver is making, with its epoch; or a repair. */
+const TEMPORARY = /^(?:(\d+)-\d+|\d{16}\.wal\.broken)\.tmp$/;
 
 /** What a repair leaves beside the segments: the bytes that it took away. */
 const KEPT = /^\d{16}\.wal\.broken-\d+$/;
@@ -43,8 +44,8 @@ export async function listSegments(
 /** Removes what drivers of earlier epochs left unfinished. A newer driver may be at work. */
 export async function removeTemporaries(files: FileSystem, directory: string, epoch: number): Promise<void> {
   for (const name of await files.list(directory)) {
-    const [, made] = TEMPORARY.exec(name) ?? [];
-    if (made !== undefined && Number(made) < epoch) await files.remove(`${directory}/${name}`);
+    const match = TEMPORARY.exec(name);
+    if (match !== null && Number(match[1] ?? 0) < epoch) await files.remove(`${directory}/${name}`);
   }
 }
 

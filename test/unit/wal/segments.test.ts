@@ -67,6 +67,7 @@ describe('a prepared segment', () => {
     const log = new TestLog();
     log.disk.create('/journal/7-1.tmp');
     log.disk.create('/journal/0-3.tmp');
+    log.disk.create('/journal/0000000000000001.wal.broken.tmp');
     await log.open(options);
     expect(log.segments().filter((name) => name.endsWith('.tmp'))).toEqual(['7-1.tmp']);
   });
