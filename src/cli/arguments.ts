@@ -6,6 +6,8 @@ import { UsageError, toError } from '../core/errors.ts';
 export const USAGE: readonly string[] = [
   'millrace fsck <dir> [--json]',
   '    checks a store directory and changes nothing',
+  'millrace inspect <dir> [--json]',
+  '    says what a store holds: batches, operators with their keys, the log and what it is kept for',
   'millrace wal dump <dir> [--json] [--from LSN] [--to LSN]',
   '    prints the records of its log',
   'millrace wal repair <dir> [--truncate-at LSN] [--i-accept-loss] [--json]',
@@ -35,7 +37,7 @@ export interface RepairCommand extends DirectoryCommand {
 /** What to do. */
 export type Command =
   | { readonly name: 'help' }
-  | ({ readonly name: 'fsck' } & DirectoryCommand)
+  | ({ readonly name: 'fsck' | 'inspect' } & DirectoryCommand)
   | ({ readonly name: 'dump' } & DumpCommand)
   | ({ readonly name: 'repair' } & RepairCommand);
 
@@ -79,9 +81,9 @@ function parseRepair(words: readonly string[]): Command {
   return { name: 'repair', directory, isJson: values.json ?? false, truncateAt, isLossAccepted };
 }
 
-function parseFsck(words: readonly string[]): Command {
+function parseDirectory(name: 'fsck' | 'inspect', words: readonly string[]): Command {
   const { values, directory } = parse(words, JSON_OPTION);
-  return { name: 'fsck', directory, isJson: values.json ?? false };
+  return { name, directory, isJson: values.json ?? false };
 }
 
 /**
@@ -93,7 +95,7 @@ function parseFsck(words: readonly string[]): Command {
 export function parseCommand(words: readonly string[]): Command {
   const [first, second, ...rest] = words;
   if (words.includes('--help') || first === '-h' || first === 'help') return { name: 'help' };
-  if (first === 'fsck') return parseFsck(words.slice(1));
+  if (first === 'fsck' || first === 'inspect') return parseDirectory(first, words.slice(1));
   if (first === 'wal' && second === 'dump') return parseDump(rest);
   if (first === 'wal' && second === 'repair') return parseRepair(rest);
   throw usage(first === undefined ? 'no command is given' : `found "${words.slice(0, 2).join(' ')}"`);

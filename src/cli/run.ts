@@ -5,6 +5,7 @@ import { parseCommand, USAGE, type Command } from './arguments.ts';
 import { dump } from './dump.ts';
 import { TOOL_CODES, toolCodeOf, type ToolCode } from './exit-codes.ts';
 import { fsck } from './fsck.ts';
+import { inspect } from './inspect.ts';
 import { repair } from './repair.ts';
 import type { Tool } from './tool.ts';
 
@@ -12,6 +13,8 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
   switch (command.name) {
     case 'fsck':
       return fsck(command, tool);
+    case 'inspect':
+      return inspect(command, tool);
     case 'dump':
       return dump(command, tool);
     case 'repair':

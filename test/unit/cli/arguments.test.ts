@@ -10,6 +10,7 @@ describe('parseCommand()', () => {
     ['fsck --help', { name: 'help' }],
     ['fsck d', { name: 'fsck', directory: 'd', isJson: false }],
     ['fsck --json d', { name: 'fsck', directory: 'd', isJson: true }],
+    ['inspect d --json', { name: 'inspect', directory: 'd', isJson: true }],
     ['wal dump d', { name: 'dump', directory: 'd', isJson: false, from: 1, to: Number.MAX_SAFE_INTEGER }],
     ['wal dump d --from 3 --to 4 --json', { name: 'dump', directory: 'd', isJson: true, from: 3, to: 4 }],
     ['wal repair d', { name: 'repair', directory: 'd', isJson: false, truncateAt: undefined, isLossAccepted: false }],
