@@ -100,7 +100,7 @@ describe('the second reader', () => {
       for (let segment = 1; segment <= log.segmentCount; segment++) {
         const path = join(directory, log.path(segment).slice('/journal/'.length));
         const whole = readFileSync(path);
-        for (let offset = 0; offset < whole.length; offset += offset >= 128 && offset < 4088 ? 8 : 1) {
+        for (let offset = 0; offset < whole.length; offset += offset >= 128 && offset < 4088 ? 64 : 1) {
           const damaged = Buffer.from(whole);
           damaged[offset] = (damaged[offset] ?? 0) ^ (1 << (offset % 8));
           writeFileSync(path, damaged);
