@@ -1,6 +1,6 @@
 // Goal: a program on a full disk pauses its receivers and goes on by itself when there is room, without a restart; it also starts on a full disk; nothing is lost or counted twice.
 // Method: the built package in a process of its own, its store on a small tmpfs beside a file that fills it; and under a limit of file sizes that is lifted while it runs.
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { fillFile, releaseAll, requireTools, run, SmallDisk } from '../../../support/faults.ts';
@@ -36,6 +36,17 @@ async function feeder() {
   return { env: { PORT: server.port, ACKNOWLEDGED: '1' }, state };
 }
 
+/** One life of a driver whose source has nothing to say: it ends with the ballast in place. */
+async function startAndStop(store: string): Promise<void> {
+  const idle = await serve(() => undefined);
+  const driver = place.start({ PORT: idle.port, ACKNOWLEDGED: '1', DIRECTORY: store });
+  await driver.logged('streaming context started');
+  expect(statSync(join(store, 'ballast')).size).toBe(BALLAST_BYTES);
+  driver.process.kill('SIGTERM');
+  expect(await driver.ended).toMatchObject({ code: 0 });
+  await idle.close();
+}
+
 async function expectAllCounted(): Promise<void> {
   const counts = Object.values(await place.rows());
   expect(counts).toHaveLength(7);
@@ -47,13 +58,7 @@ it('pauses while a small disk is full, goes on when a file is deleted, and start
   const disk = new SmallDisk('48m');
   const store = join(disk.mountpoint, 'store');
   const { env, state } = await feeder();
-  const idle = await serve(() => undefined);
-  const first = place.start({ ...env, PORT: idle.port, DIRECTORY: store });
-  await first.logged('streaming context started');
-  expect(statSync(join(store, 'ballast')).size).toBe(BALLAST_BYTES);
-  first.process.kill('SIGTERM');
-  await first.ended;
-  await idle.close();
+  await startAndStop(store);
 
   const second = place.start({ ...env, DIRECTORY: store });
   await second.logged('streaming context started');
@@ -63,7 +68,8 @@ it('pauses while a small disk is full, goes on when a file is deleted, and start
   expect(held).toBeLessThan(LINES.length);
   second.process.kill('SIGKILL');
   await second.ended;
-  if (existsSync(join(disk.mountpoint, 'filler'))) rmSync(join(disk.mountpoint, 'filler'));
+  rmSync(join(disk.mountpoint, 'filler'));
+  await startAndStop(store); // the ballast was given up, and is there again
   fillFile(join(disk.mountpoint, 'filler'));
 
   const third = place.start({ ...env, DIRECTORY: store });
