@@ -261,6 +261,11 @@ export class Injector {
     this.wrapper = [findTool('strace') ?? 'strace', '-f', '-qq', '--seccomp-bpf', '-o', this.#trace, ...only, ...filters];
   }
 
+  /** The calls as strace prints them, one in each line. */
+  lines(): string[] {
+    return readFileSync(this.#trace, 'utf8').split('\n');
+  }
+
   /** How many calls were changed. */
   fired(): number {
     return readFileSync(this.#trace, 'utf8').match(/\((INJECTED|DELAYED)\)/g)?.length ?? 0;

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { findTool, makeScratch, releaseAll, requireTools } from '../../../support/faults.ts';
+import { Injector, releaseAll, requireTools } from '../../../support/faults.ts';
 import { serve, until, Workplace } from '../../../support/processes.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../support/program.mjs');
@@ -25,29 +25,26 @@ afterEach(async () => {
 it.for(['EIO', 'ENOSPC'])('a rename that fails with %s ends the start with 74, and the next one goes on', async (code, context) => {
   requireTools(context, ['tracing']);
   const idle = (server = await serve(() => undefined));
-  const first = place.start({ PORT: idle.port });
-  await first.logged('streaming context started');
-  first.process.kill('SIGTERM');
-  await first.ended;
+  const env = { PORT: idle.port, UV_THREADPOOL_SIZE: '1' }; // strace counts for each thread
+  async function startAndStop(wrapper: readonly string[] = [process.execPath]): Promise<void> {
+    const driver = place.start(env, [...wrapper, PROGRAM]);
+    await driver.logged('streaming context started');
+    const [, pid] = /^process (\d+)/.exec(readFileSync(join(place.store, 'lock'), 'utf8')) ?? [];
+    process.kill(Number(pid), 'SIGTERM'); // strace, if it is there, ends with it
+    expect(await driver.ended).toMatchObject({ code: 0 });
+  }
+  await startAndStop();
+  const watched = new Injector({ calls: 'rename', fault: 'delay_enter=1', when: '1+' });
+  await startAndStop([...watched.wrapper, process.execPath]);
+  const renames = watched.lines().filter((line) => line.includes('rename('));
+  const identity = renames.findIndex((line) => line.includes('/identity"'));
   const before = readFileSync(join(place.store, 'identity'), 'utf8');
-  const traced = [
-    findTool('strace') ?? 'strace',
-    '-f',
-    '-qq',
-    '-o',
-    join(makeScratch(), 'trace'),
-    '-e',
-    `inject=rename:error=${code}:when=1`,
-    process.execPath,
-    PROGRAM,
-  ];
-  const failed = await place.start({ PORT: idle.port }, traced).ended;
+
+  const failing = new Injector({ calls: 'rename', fault: `error=${code}`, when: String(identity + 1) });
+  const failed = await place.start(env, [...failing.wrapper, process.execPath, PROGRAM]).ended;
   expect({ code: failed.code, names: failed.log.includes(code) }).toEqual({ code: 74, names: true });
   expect(readFileSync(join(place.store, 'identity'), 'utf8')).toBe(before);
-  const next = place.start({ PORT: idle.port });
-  await next.logged('streaming context started');
-  next.process.kill('SIGTERM');
-  expect(await next.ended).toMatchObject({ code: 0 });
+  await startAndStop();
 });
 
 it('an identity that was replaced ends the driver with 73, and nothing is acknowledged behind it', async () => {
