@@ -20,12 +20,21 @@ export interface Running {
   logged(text: string): Promise<void>;
 }
 
+/** A server that listens. */
+export interface Serving {
+  readonly port: string;
+  readonly server: Server;
+  /** Ends its connections. Safe to call again. */
+  close(): Promise<void>;
+}
+
 /** A directory with a store and a table, and the programs that run on it. */
 export class Workplace {
   readonly root: string = mkdtempSync(join(tmpdir(), 'millrace-test-'));
   readonly store: string = join(this.root, 'store');
   readonly table: string = join(this.root, 'table');
   readonly #running = new Set<Running>();
+  readonly #servers: Serving[] = [];
 
   /** Starts the program of program.mjs, or another command. */
   start(env: Readonly<Record<string, string>>, command: readonly string[] = [process.execPath, PROGRAM]): Running {
@@ -53,6 +62,13 @@ export class Workplace {
     return running;
   }
 
+  /** Opens a server that closes with the place. */
+  async serve(onConnection: (socket: Socket) => void): Promise<Serving> {
+    const serving = await serve(onConnection);
+    this.#servers.push(serving);
+    return serving;
+  }
+
   /** The rows of the table, read without the engine. */
   async rows(): Promise<Readonly<Record<string, number>>> {
     const db = new Level<string, string>(this.table, { createIfMissing: false });
@@ -68,12 +84,13 @@ export class Workplace {
       child.kill('SIGKILL');
       await ended;
     }
+    for (const serving of this.#servers) await serving.close();
     rmSync(this.root, { recursive: true, force: true });
   }
 }
 
 /** A server whose connections a test handles. */
-export async function serve(onConnection: (socket: Socket) => void): Promise<{ readonly port: string; readonly server: Server; close(): Promise<void> }> {
+async function serve(onConnection: (socket: Socket) => void): Promise<Serving> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -88,6 +105,7 @@ export async function serve(onConnection: (socket: Socket) => void): Promise<{ r
     port: String(address !== null && typeof address === 'object' ? address.port : 0),
     server,
     async close() {
+      if (!server.listening) return;
       for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, 'close');

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { feed, serve, Workplace } from '../../support/processes.ts';
+import { feed, Workplace } from '../../support/processes.ts';
 
 const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
 const LINES = ['to', 'be', 'or', 'not', 'to', 'be'];
@@ -76,18 +76,14 @@ function newestSegment(): number {
 async function runProgram(lines: readonly string[], end: 'SIGTERM' | 'SIGKILL' | 'itself', env: Readonly<Record<string, string>> = {}) {
   let resolveDone: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (resolveDone = resolve));
-  const server = await serve(feed(lines, (request) => (request === `ack ${lines.length}` || request === `from ${lines.length}`) && resolveDone()));
-  try {
-    const driver = place.start({ PORT: server.port, ACKNOWLEDGED: '1', ...env });
-    if (end !== 'itself') {
-      await driver.logged('streaming context started');
-      await done;
-      driver.process.kill(end);
-    }
-    return await driver.ended;
-  } finally {
-    await server.close();
+  const server = await place.serve(feed(lines, (request) => (request === `ack ${lines.length}` || request === `from ${lines.length}`) && resolveDone()));
+  const driver = place.start({ PORT: server.port, ACKNOWLEDGED: '1', ...env });
+  if (end !== 'itself') {
+    await driver.logged('streaming context started');
+    await done;
+    driver.process.kill(end);
   }
+  return driver.ended;
 }
 
 describe('fsck', () => {
@@ -127,7 +123,7 @@ describe('fsck', () => {
     });
   });
   it('beside a driver ends with 4 and leaves the driver alone', async () => {
-    const server = await serve(feed(LINES));
+    const server = await place.serve(feed(LINES));
     const driver = place.start({ PORT: server.port, ACKNOWLEDGED: '1' });
     await driver.logged('streaming context started');
     for (const words of [
@@ -140,7 +136,6 @@ describe('fsck', () => {
     }
     driver.process.kill('SIGTERM');
     expect(await driver.ended).toMatchObject({ code: 0 });
-    await server.close();
   });
   it('of nothing ends with 64, of a directory without a store with 0', () => {
     expect(millrace('fsck', join(place.root, 'nowhere'))).toMatchObject({ code: 64, out: '', err: expect.stringContaining('STREAM_DIRECTORY') as string });

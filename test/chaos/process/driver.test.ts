@@ -3,21 +3,18 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { feed, serve, until, Workplace } from '../../support/processes.ts';
+import { feed, until, Workplace } from '../../support/processes.ts';
 
 const LINES = ['to', 'be', 'or', 'not', 'to', 'be'];
 const COUNTS = { to: 2, be: 2, or: 1, not: 1 };
 
 let place: Workplace;
-let server: Awaited<ReturnType<typeof serve>> | undefined;
 
 beforeEach(() => {
   place = new Workplace();
 });
 afterEach(async () => {
   await place.close();
-  await server?.close();
-  server = undefined;
 });
 
 /** Serves acknowledged lines; resolves `done` when all are acknowledged. */
@@ -25,7 +22,7 @@ async function feeder(lines: readonly string[]) {
   let resolveDone: () => void = () => undefined;
   const done = new Promise<void>((resolve) => (resolveDone = resolve));
   const requests: string[] = [];
-  server = await serve(
+  const server = await place.serve(
     feed(lines, (request) => {
       requests.push(request);
       if (request === `ack ${lines.length}` || request === `from ${lines.length}`) resolveDone();
@@ -140,7 +137,7 @@ describe('a driver', () => {
 describe('a socket', () => {
   it('of plain lines is read, also after it was closed by the server', async () => {
     let connections = 0;
-    server = await serve((socket) => {
+    const server = await place.serve((socket) => {
       connections += 1;
       socket.end(connections === 1 ? 'to be\r\nor\nnot' : 'to be\n');
     });
@@ -159,7 +156,7 @@ describe('a socket', () => {
     ['invalid UTF-8', Buffer.from([0x61, 0xff, 10]), 'STREAM_SOURCE_NOT_UTF8'],
   ])('with %s ends the driver with 1; what came before is safe', async (_name, bytes, code) => {
     let isBad = true;
-    server = await serve((socket) => {
+    const server = await place.serve((socket) => {
       socket.write('good\n');
       if (isBad) setTimeout(() => socket.write(bytes), 300);
     });
@@ -179,7 +176,7 @@ describe('acknowledged lines', () => {
     let connections = 0;
     const requests: string[] = [];
     const serveLines = feed(LINES, (request) => requests.push(request));
-    server = await serve((socket) => {
+    const server = await place.serve((socket) => {
       connections += 1;
       serveLines(socket);
       if (connections < 4) setTimeout(() => socket.destroy(), 15 * connections);
@@ -195,7 +192,7 @@ describe('acknowledged lines', () => {
     ['with a gap', ['millrace-lines 1 text 9\n0 a\n2 b\n'], 'STREAM_SOURCE_PROTOCOL'],
   ])('%s end the driver with 1, and the feeder is told why', async (_name, texts, code) => {
     let heard = '';
-    server = await serve((socket) => {
+    const server = await place.serve((socket) => {
       socket.on('data', (chunk) => (heard += chunk.toString()));
       for (const text of texts) socket.write(text);
     });
@@ -212,7 +209,6 @@ describe('acknowledged lines', () => {
     await done;
     driver.process.kill('SIGKILL');
     await driver.ended;
-    await server?.close();
     const shorter = await feeder(LINES.slice(0, 2));
     const ended = await place.start(shorter.env).ended;
     expect({ code: ended.code, names: ended.log.includes('STREAM_SOURCE_BEHIND') }).toEqual({ code: 1, names: true });

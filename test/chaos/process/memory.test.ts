@@ -1,6 +1,6 @@
 // Goal: memory is bounded by configuration when a sink stalls, whatever arrives. Method: a real program, a sink that hangs for a minute, a server that sends as fast as it is read.
 import { afterEach, expect, it } from 'vitest';
-import { serve, Workplace } from '../../support/processes.ts';
+import { Workplace } from '../../support/processes.ts';
 import { join } from 'node:path';
 
 const MIB = 1024 * 1024;
@@ -9,17 +9,15 @@ const BACKLOG_BYTES = 256 * MIB;
 /** The block cache (64 MiB), the buffer of the receiver (16 MiB), a batch's partitions, and what Node needs. */
 const HEAP_MIB_MAX = 200;
 const place = new Workplace();
-let server: Awaited<ReturnType<typeof serve>> | undefined;
 
 afterEach(async () => {
   await place.close();
-  await server?.close();
 });
 
 it(`keeps its heap under ${HEAP_MIB_MAX} MiB while a sink hangs for a minute`, async () => {
   const chunk = `${'x'.repeat(99)}\n`.repeat(640);
   let sent = 0;
-  server = await serve((socket) => {
+  const server = await place.serve((socket) => {
     const send = (): void => {
       while (!socket.destroyed && socket.write(chunk)) sent += chunk.length;
       if (!socket.destroyed) socket.once('drain', send);

@@ -6,25 +6,22 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Injector, releaseAll, requireTools } from '../../../support/faults.ts';
-import { serve, until, Workplace } from '../../../support/processes.ts';
+import { until, Workplace } from '../../../support/processes.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../../support/program.mjs');
 let place: Workplace;
-let server: Awaited<ReturnType<typeof serve>> | undefined;
 
 beforeEach(() => {
   place = new Workplace();
 });
 afterEach(async () => {
   await place.close();
-  await server?.close();
-  server = undefined;
   releaseAll();
 });
 
 it.for(['EIO', 'ENOSPC'])('a rename that fails with %s ends the start with 74, and the next one goes on', async (code, context) => {
   requireTools(context, ['tracing']);
-  const idle = (server = await serve(() => undefined));
+  const idle = await place.serve(() => undefined);
   const env = { PORT: idle.port, UV_THREADPOOL_SIZE: '1' }; // strace counts for each thread
   async function startAndStop(wrapper: readonly string[] = [process.execPath]): Promise<void> {
     const driver = place.start(env, [...wrapper, PROGRAM]);
@@ -50,7 +47,7 @@ it.for(['EIO', 'ENOSPC'])('a rename that fails with %s ends the start with 74, a
 it('an identity that was replaced ends the driver with 73, and nothing is acknowledged behind it', async () => {
   const requests: string[] = [];
   let socket: Socket | undefined;
-  server = await serve((connected) => {
+  const server = await place.serve((connected) => {
     socket = connected;
     connected.write('millrace-lines 1 text 2\n');
     createInterface({ input: connected })

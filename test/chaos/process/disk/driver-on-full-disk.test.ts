@@ -4,7 +4,7 @@ import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { fillFile, releaseAll, requireTools, run, SmallDisk } from '../../../support/faults.ts';
-import { feed, serve, until, Workplace } from '../../../support/processes.ts';
+import { feed, until, Workplace } from '../../../support/processes.ts';
 
 const LINES = Array.from({ length: 12_000 }, (_unused, index) => `line-${index % 7}`.padEnd(20, '.') + 'x'.repeat(300));
 const BALLAST_BYTES = 16 * 1024 * 1024;
@@ -12,22 +12,19 @@ const FULL = 'the disk is full: receivers pause';
 const ROOM = 'the disk has room again: receivers go on';
 
 let place: Workplace;
-let server: Awaited<ReturnType<typeof serve>> | undefined;
 
 beforeEach(() => {
   place = new Workplace();
 });
 afterEach(async () => {
   await place.close();
-  await server?.close();
-  server = undefined;
   releaseAll();
 });
 
 /** Serves the lines; `acknowledged` is up to where they were taken. */
 async function feeder() {
   const state = { acknowledged: 0 };
-  server = await serve(
+  const server = await place.serve(
     feed(LINES, (request) => {
       const [, count] = /^(?:ack|from) (\d+)$/.exec(request) ?? [];
       if (count !== undefined) state.acknowledged = Math.max(state.acknowledged, Number(count));
@@ -38,13 +35,12 @@ async function feeder() {
 
 /** One life of a driver whose source has nothing to say: it ends with the ballast in place. */
 async function startAndStop(store: string): Promise<void> {
-  const idle = await serve(() => undefined);
+  const idle = await place.serve(() => undefined);
   const driver = place.start({ PORT: idle.port, ACKNOWLEDGED: '1', DIRECTORY: store });
   await driver.logged('streaming context started');
   expect(statSync(join(store, 'ballast')).size).toBe(BALLAST_BYTES);
   driver.process.kill('SIGTERM');
   expect(await driver.ended).toMatchObject({ code: 0 });
-  await idle.close();
 }
 
 async function expectAllCounted(): Promise<void> {

@@ -10,17 +10,10 @@ const SEED = Number(process.env['SEED'] ?? 1);
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 
 /** What happened in all lives, so that a run in which nothing happened does not pass. */
-interface Tally {
-  cycles: number;
-  opened: number;
-  diedInOpen: number;
-  failedInOpen: number;
-  acknowledged: number;
-  refused: number;
-  unknown: number;
-  powerCuts: number;
-  lostWrites: number;
-  lostNames: number;
+type Tally = ReturnType<typeof emptyTally>;
+
+function emptyTally() {
+  return { cycles: 0, opened: 0, diedInOpen: 0, failedInOpen: 0, acknowledged: 0, refused: 0, unknown: 0, powerCuts: 0, lostWrites: 0, lostNames: 0 };
 }
 
 /** How this life will go wrong. */
@@ -75,18 +68,7 @@ async function cycle(world: LogWorld, tally: Tally): Promise<void> {
 
 describe('a log through crashes', () => {
   it(`holds what it acknowledged through ${CYCLES} lives`, async () => {
-    const tally: Tally = {
-      cycles: 0,
-      opened: 0,
-      diedInOpen: 0,
-      failedInOpen: 0,
-      acknowledged: 0,
-      refused: 0,
-      unknown: 0,
-      powerCuts: 0,
-      lostWrites: 0,
-      lostNames: 0,
-    };
+    const tally = emptyTally();
     for (let seed = SEED; tally.cycles < CYCLES; seed++) {
       const world = new LogWorld(seed);
       try {
@@ -105,18 +87,7 @@ describe('a log through crashes', () => {
   it('goes the same way for the same seed', async () => {
     const trace = async (): Promise<string> => {
       const world = new LogWorld(SEED);
-      const tally: Tally = {
-        cycles: 0,
-        opened: 0,
-        diedInOpen: 0,
-        failedInOpen: 0,
-        acknowledged: 0,
-        refused: 0,
-        unknown: 0,
-        powerCuts: 0,
-        lostWrites: 0,
-        lostNames: 0,
-      };
+      const tally = emptyTally();
       for (let count = 0; count < CYCLES_PER_WORLD; count++) await cycle(world, tally);
       return JSON.stringify(tally);
     };
