@@ -19,6 +19,10 @@ export interface OperatorDescriptor {
   readonly codec?: string;
   /** Whether it keeps state. */
   readonly isStateful: boolean;
+  /** The version of its state, where that has one; 1 otherwise. */
+  readonly stateVersion?: number;
+  /** The oldest version of its state that its migrations can bring up to date; `stateVersion` where there are none. */
+  readonly migratesFrom?: number;
 }
 
 /** A graph, in the order in which the program made it. */
@@ -35,6 +39,8 @@ const operatorShape: Shape<OperatorDescriptor> = object<{ [K in keyof OperatorDe
   partitions: optional(count),
   codec: optional(string),
   isStateful: boolean,
+  stateVersion: optional(count),
+  migratesFrom: optional(count),
 } as { readonly [K in keyof OperatorDescriptor]: Shape<OperatorDescriptor[K]> });
 
 /** Reads a descriptor back from data. */
@@ -43,8 +49,15 @@ export const graphDescriptorShape: Shape<GraphDescriptor> = object<{ [K in keyof
   operators: array(operatorShape),
 });
 
-/** The fingerprint of a graph: SHA-256 over uids, kinds, parents, partition counts and codecs of its operators in order, and the batch interval. */
+/** The fingerprint of a graph: SHA-256 over uids, kinds, parents, partition counts, codecs and state versions of its operators in order, and the batch interval. */
 export function graphFingerprint(graph: GraphDescriptor): string {
-  const operators = graph.operators.map(({ uid, kind, parents, partitions, codec }) => [uid, kind, parents, partitions ?? null, codec ?? null]);
+  const operators = graph.operators.map(({ uid, kind, parents, partitions, codec, stateVersion }) => [
+    uid,
+    kind,
+    parents,
+    partitions ?? null,
+    codec ?? null,
+    ...(stateVersion === undefined ? [] : [stateVersion]),
+  ]);
   return sha256Hex(JSON.stringify([graph.batchIntervalMs, operators]));
 }
