@@ -37,7 +37,9 @@ export class ByteWriter {
 
   /** Writes bytes as they are. */
   raw(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#reserve(bytes.length));
+    // Making room may move the bytes: first the place, then where it is.
+    const offset = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, offset);
     return this;
   }
 
@@ -80,6 +82,14 @@ export class ByteReader {
   /** Reads an unsigned 32-bit number. */
   u32(): number {
     return this.#bytes.readUInt32LE(this.#take(4));
+  }
+
+  /** Reads `count` unsigned 32-bit numbers. */
+  u32s(count: number): Uint32Array {
+    const offset = this.#take(4 * count);
+    const numbers = new Uint32Array(count);
+    for (let index = 0; index < count; index++) numbers[index] = this.#bytes.readUInt32LE(offset + 4 * index);
+    return numbers;
   }
 
   /** Reads a 64-bit number, which must be below 2^53. */

@@ -174,6 +174,10 @@ describe('bytes', () => {
         expect([reader.u32(), reader.u64(), reader.text(), reader.left]).toEqual([small, large, text, 0]);
       }),
     ));
+  it('find room for more than there was', () => {
+    const large = Buffer.alloc(1000, 7);
+    expect(Buffer.from(new ByteWriter(16).raw(large).raw(large).finish()).equals(Buffer.concat([large, large]))).toBe(true);
+  });
   it('are not read past their end', () => expect(() => new ByteReader(new Uint8Array(3)).u32()).toThrow(RangeError));
 });
 
