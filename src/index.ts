@@ -15,9 +15,21 @@ export type {
 export type { StreamSources } from './context/stream-sources.ts';
 export type { ContextState } from './context/life-cycle.ts';
 export { runMain } from './context/run-main.ts';
-export { DStream, type BatchContext } from './dstream/dstream.ts';
+export { DStream, MapWithStateDStream, type BatchContext } from './dstream/dstream.ts';
 export type { Explanation, Guarantee, PathGuarantee } from './dstream/explain.ts';
-export type { CombineOptions, MapAsyncOptions, OperatorOptions, ShuffleOptions, TransformOptions } from './dstream/options.ts';
+export type {
+  CombineOptions,
+  MapAsyncOptions,
+  MapWithStateOptions,
+  OperatorOptions,
+  ShuffleOptions,
+  StatefulOptions,
+  StateOptions,
+  TransformOptions,
+} from './dstream/options.ts';
+export type { State } from './state/map-slot.ts';
+export type { StateMigration } from './state/migrate-state.ts';
+export type { StateCodec } from './state/state-codec.ts';
 export { RDD, type PartitionContext, type PartitionOptions } from './rdd/rdd.ts';
 export { RddContext, type RddContextOptions } from './rdd/rdd-context.ts';
 export type { Combiner } from './rdd/aggregators.ts';

@@ -3,15 +3,15 @@ import { crc32, sha256Hex } from '../core/checksum.ts';
 import { CorruptionError } from '../core/errors.ts';
 import type { CheckpointStore, StoreChange } from './checkpoint-store.ts';
 import { CHECKPOINT_FORMAT_VERSION, openEnvelope, sealEnvelope, type EnvelopeKind } from './envelope.ts';
-import { decodeHead, encodeHead, type BlobRef, type Head, type SlotRef } from './head.ts';
+import { decodeHead, encodeHead, numberOfKey, paddedNumber, stateKey, type BlobRef, type Head, type SlotRef } from './head.ts';
 
 /** How many heads are kept. */
 export const HEADS_RETAINED = 2;
 
 /** Blobs are written in synced batches of about this size. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-const NUMBER_DIGITS = 16;
-const SLOT_DIGITS = 4;
+/** So many blobs are read at once. */
+const READ_AT_ONCE = 512;
 const HEAD_PREFIX = 'head/';
 const BLOB_PREFIXES = ['ledger/', 'state/'];
 
@@ -21,12 +21,17 @@ export interface StoredHead {
   readonly hash: string;
 }
 
-/** A slot that changed since the checkpoint before. */
+/** A slot that changed since the checkpoint before, and how it is written. */
 export interface ChangedSlot {
   readonly uid: string;
   readonly slot: number;
+  /** How many entries it has. */
   readonly entries: number;
-  readonly payload: Uint8Array;
+  readonly kind: 'base' | 'delta';
+  /** The blobs in front of this one that stay: none for a base. */
+  readonly keeps: readonly BlobRef[];
+  /** Encodes it. Called once, when its turn comes. */
+  encode(): Uint8Array;
 }
 
 /** What goes into a new checkpoint. */
@@ -38,22 +43,20 @@ export interface CheckpointDraft extends Pick<Head, 'number' | 'lsn' | 'batchTim
   readonly kept: readonly SlotRef[];
 }
 
-function padded(number: number, digits: number): string {
-  return String(number).padStart(digits, '0');
-}
+/** Called between two slots: gives a promise to wait for where others have waited long enough. */
+export type Breathe = () => Promise<void> | undefined;
 
 function headKey(number: number): string {
-  return `${HEAD_PREFIX}${padded(number, NUMBER_DIGITS)}`;
-}
-
-/** The number of the checkpoint that wrote a key. */
-function numberOfKey(key: string): number {
-  const match = /(\d{16})(\/base)?$/.exec(key);
-  return match?.[1] === undefined ? 0 : Number(match[1]);
+  return `${HEAD_PREFIX}${paddedNumber(number)}`;
 }
 
 function refOf(key: string, value: Uint8Array): BlobRef {
   return { key, bytes: value.length, crc: crc32(value) };
+}
+
+/** The keys of everything that a checkpoint consists of. */
+function keysOf({ head }: StoredHead): readonly string[] {
+  return [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))];
 }
 
 /** Reads and writes the checkpoints of a store that is open. */
@@ -89,66 +92,62 @@ export class Checkpoints {
     return largest;
   }
 
-  /** Reads a blob that a head names; undefined if it is missing or is not the one that was written. */
+  /** Reads blobs that a head names; undefined for one that is missing or is not the one that was written. */
   async readBlobs(refs: readonly BlobRef[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const values = await this.#store.read(refs.map((ref) => ref.key));
-    return refs.map((ref, index) => {
-      const value = values[index];
-      if (value?.length !== ref.bytes || crc32(value) !== ref.crc) return undefined;
-      const reading = openEnvelope(value);
-      return reading.kind === 'envelope' ? reading.envelope.payload : undefined;
-    });
+    const found: (Uint8Array | undefined)[] = [];
+    for (let from = 0; from < refs.length; from += READ_AT_ONCE) {
+      const some = refs.slice(from, from + READ_AT_ONCE);
+      const values = await this.#store.read(some.map((ref) => ref.key));
+      for (const [index, ref] of some.entries()) found.push(payloadOf(ref, values[index]));
+    }
+    return found;
   }
 
-  /** Writes a checkpoint; resolves when it is durable. The checkpoint before stays whole. */
-  async write(draft: CheckpointDraft): Promise<StoredHead> {
-    const seal = (kind: EnvelopeKind, payload: Uint8Array): Uint8Array =>
-      sealEnvelope({ kind, number: draft.number, previous: draft.previous?.head.number ?? 0, lsn: draft.lsn, payload });
-    const puts: StoreChange[] = [];
-    const put = (key: string, value: Uint8Array): BlobRef => {
-      puts.push({ kind: 'put', key, value });
-      return refOf(key, value);
-    };
-    const slots: SlotRef[] = draft.changed
-      .filter((slot) => slot.entries > 0)
-      .map(({ uid, slot, entries, payload }) => {
-        const key = `state/${encodeURIComponent(uid)}/${padded(slot, SLOT_DIGITS)}/${padded(draft.number, NUMBER_DIGITS)}/base`;
-        return { uid, slot, entries, blobs: [put(key, seal('base', payload))] };
-      });
-    const ledger = put(`ledger/${padded(draft.number, NUMBER_DIGITS)}`, seal('ledger', draft.ledger));
+  /**
+   * Writes a checkpoint; resolves when it is durable. The checkpoint before stays whole. Slots are encoded one after another as they are written.
+   *
+   * @param breathe - Called between two slots.
+   */
+  async write(draft: CheckpointDraft, breathe: Breathe = () => undefined): Promise<StoredHead> {
     const { number, lsn, batchTime, app, storeId, metadata } = draft;
+    const seal = (kind: EnvelopeKind, payload: Uint8Array): Uint8Array =>
+      sealEnvelope({ kind, number, previous: draft.previous?.head.number ?? 0, lsn, payload });
+    const batch = new BlobBatch(this.#store);
+    const slots = [...draft.kept];
+    for (const changed of draft.changed) {
+      const { uid, slot, entries, kind, keeps } = changed;
+      const pause = breathe();
+      if (pause !== undefined) await pause;
+      // A slot without entries has no blob.
+      if (entries === 0) continue;
+      slots.push({ uid, slot, entries, blobs: [...keeps, batch.put(stateKey(uid, slot, { number, kind }), seal(kind, changed.encode()))] });
+      if (batch.bytes >= BATCH_BYTES_MAX) await batch.write();
+    }
+    const ledger = batch.put(`ledger/${paddedNumber(number)}`, seal('ledger', draft.ledger));
+    await batch.write();
     const previous = draft.previous === undefined ? null : { number: draft.previous.head.number, hash: draft.previous.hash };
-    const head: Head = { number, previous, lsn, batchTime, app, storeId, metadata, ledger, slots: [...draft.kept, ...slots] };
+    const head: Head = { number, previous, lsn, batchTime, app, storeId, metadata, ledger, slots };
     const value = seal('head', encodeHead(head));
-    await this.#writeBlobs(puts);
     await this.#store.write([{ kind: 'put', key: headKey(number), value }]);
     return { head, hash: sha256Hex(value) };
   }
 
-  /** Removes every head but `retained`, and every blob that none of them names. */
+  /** Removes every head but `retained`, and every blob that none of them names. Reads the names of all. */
   async retain(retained: readonly StoredHead[]): Promise<void> {
-    const named = new Set(
-      retained.flatMap(({ head }) => [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))]),
-    );
-    const changes: StoreChange[] = [];
-    for (const prefix of [HEAD_PREFIX, ...BLOB_PREFIXES]) {
-      for (const key of await this.#store.keys(prefix)) if (!named.has(key)) changes.push({ kind: 'delete', key });
-    }
-    if (changes.length > 0) await this.#store.write(changes);
+    const named = new Set(retained.flatMap(keysOf));
+    const all: string[] = [];
+    for (const prefix of [HEAD_PREFIX, ...BLOB_PREFIXES]) all.push(...(await this.#store.keys(prefix)));
+    await this.#remove(all.filter((key) => !named.has(key)));
   }
 
-  async #writeBlobs(puts: readonly StoreChange[]): Promise<void> {
-    let batch: StoreChange[] = [];
-    let bytes = 0;
-    for (const change of puts) {
-      batch.push(change);
-      bytes += change.kind === 'put' ? change.value.length : 0;
-      if (bytes < BATCH_BYTES_MAX) continue;
-      await this.#store.write(batch);
-      batch = [];
-      bytes = 0;
-    }
-    if (batch.length > 0) await this.#store.write(batch);
+  /** Removes a checkpoint, but for the blobs that one of `retained` names too. */
+  async drop(old: StoredHead, retained: readonly StoredHead[]): Promise<void> {
+    const named = new Set(retained.flatMap(keysOf));
+    await this.#remove(keysOf(old).filter((key) => !named.has(key)));
+  }
+
+  async #remove(keys: readonly string[]): Promise<void> {
+    if (keys.length > 0) await this.#store.write(keys.map((key): StoreChange => ({ kind: 'delete', key })));
   }
 
   #decodeHead(key: string, value: Uint8Array | undefined): StoredHead | undefined {
@@ -162,5 +161,35 @@ export class Checkpoints {
     if (value === undefined || reading?.kind !== 'envelope' || reading.envelope.kind !== 'head') return undefined;
     const head = decodeHead(reading.envelope.payload);
     return head?.number === reading.envelope.number && headKey(head.number) === key ? { head, hash: sha256Hex(value) } : undefined;
+  }
+}
+
+function payloadOf(ref: BlobRef, value: Uint8Array | undefined): Uint8Array | undefined {
+  if (value?.length !== ref.bytes || crc32(value) !== ref.crc) return undefined;
+  const reading = openEnvelope(value);
+  return reading.kind === 'envelope' ? reading.envelope.payload : undefined;
+}
+
+/** Blobs that are written together. */
+class BlobBatch {
+  readonly #store: CheckpointStore;
+  #changes: StoreChange[] = [];
+  bytes = 0;
+
+  constructor(store: CheckpointStore) {
+    this.#store = store;
+  }
+
+  put(key: string, value: Uint8Array): BlobRef {
+    this.#changes.push({ kind: 'put', key, value });
+    this.bytes += value.length;
+    return refOf(key, value);
+  }
+
+  async write(): Promise<void> {
+    const changes = this.#changes;
+    this.#changes = [];
+    this.bytes = 0;
+    await this.#store.write(changes);
   }
 }

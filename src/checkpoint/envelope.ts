@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter } from '../core/bytes.ts';
 import { crc32 } from '../core/checksum.ts';
 
 /** The version this code writes, and the only one it reads. Part of the format. */
-export const CHECKPOINT_FORMAT_VERSION = 1;
+export const CHECKPOINT_FORMAT_VERSION = 2;
 
 const MAGIC = 0x4b43524d; // "MRCK"
 

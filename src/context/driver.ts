@@ -13,7 +13,6 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import { PidRateEstimator } from '../sources/pid-rate-estimator.ts';
 import { PolledSources } from '../sources/polled-sources.ts';
 import { ReceiverRunner, type ReceiverLimits } from '../sources/receiver-runner.ts';
-import { KeyedState } from '../state/keyed-state.ts';
 import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
 
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
@@ -44,6 +43,7 @@ export class Driver {
   readonly #tasks = new AbortController();
   #recovered: Recovered | undefined;
   #scheduler: Scheduler | undefined;
+  #checkpointer: Checkpointer | undefined;
   #receivers: readonly ReceiverRunner[] = [];
   #loop: Promise<void> = Promise.resolve();
   /** What stopped the context. */
@@ -74,8 +74,8 @@ export class Driver {
     const recovered = await this.#recover();
     this.#recovered = recovered;
     await this.#throwIfFailed();
-    const { journal, states, views, batches, identity } = recovered;
-    for (const { descriptor } of graph.stateful) if (!states.has(descriptor.uid)) states.set(descriptor.uid, new KeyedState(descriptor.uid));
+    const { journal, states, migrations, views, batches, identity } = recovered;
+    for (const migration of migrations) env.logger.info({ ...migration }, 'state was migrated');
     const tasks = createTaskRunner(env.clock, this.#tasks.signal, { ...DEFAULT_ATTEMPTS, attemptsMax: settings.taskAttemptsMax });
     const checkpointer = new Checkpointer({
       app,
@@ -83,14 +83,18 @@ export class Driver {
       codeVersion,
       graph: graph.descriptor,
       interval: settings.checkpointInterval,
+      clock: env.clock,
       journal,
       checkpoints: recovered.checkpoints,
       states,
       retained: recovered.retained,
       nextNumber: recovered.nextCheckpoint,
+      signal: this.#tasks.signal,
+      onFailed: this.#fail,
       onCut: () => this.#wakeReceivers(),
       onPostponed: () => env.logger.warn({ directory: this.#options.directory }, 'a checkpoint is postponed: the disk has no room for it'),
     });
+    this.#checkpointer = checkpointer;
     graph.output = env.output;
     const polled = this.#createPolled(recovered);
     const scheduler = new Scheduler({
@@ -163,6 +167,8 @@ export class Driver {
       // The loop's own failure was reported when it came up; here it only has to be over.
       if (!(error instanceof AbortError)) return;
     });
+    // So was that of a checkpoint; the store stays open until it has ended.
+    await this.#checkpointer?.settled().catch(() => undefined);
     await this.#close();
   }
 
@@ -201,6 +207,7 @@ export class Driver {
       codeVersion: settings.version,
       graph: graph.descriptor,
       outputs: graph.outputs.flatMap((output) => (output.kind === 'sink' ? [{ uid: output.uid, sink: output.sink }] : [])),
+      stateful: graph.stateful,
       store,
       isStoreOpen,
       limits: {

@@ -7,6 +7,7 @@ const FINGERPRINT_BYTES = 16;
 export interface StateChange {
   readonly uid: string;
   readonly slot: number;
+  /** The text of the key. */
   readonly key: string;
   readonly value: string | undefined;
 }
@@ -24,12 +25,18 @@ function compareChanges(left: StateChange, right: StateChange): number {
   return left.key < right.key ? -1 : left.key > right.key ? 1 : 0;
 }
 
-/** SHA-256 over the changes a batch made to keyed state, sorted by uid, slot and key; each field is preceded by its length, a removed key has no value. */
+/** So many changes are handed to the hash at once: a call for each would cost more than the hash. */
+const HASHED_AT_ONCE = 1024;
+
+/** SHA-256 over the changes a batch made to keyed state, sorted by uid, slot and key; each field is preceded by its length in UTF-16 units, a removed key has no value. */
 export function stateDigest(changes: readonly StateChange[]): string {
   const hash = createHash('sha256');
-  for (const { uid, slot, key, value } of changes.toSorted(compareChanges)) {
-    hash.update(`${Buffer.byteLength(uid)}:${uid}${slot}:${Buffer.byteLength(key)}:${key}`);
-    hash.update(value === undefined ? '-' : `${Buffer.byteLength(value)}:${value}`);
+  let text = '';
+  for (const [index, { uid, slot, key, value }] of changes.toSorted(compareChanges).entries()) {
+    text += `${uid.length}:${uid}${slot}:${key.length}:${key}${value === undefined ? '-' : `${value.length}:${value}`}`;
+    if ((index + 1) % HASHED_AT_ONCE !== 0) continue;
+    hash.update(text);
+    text = '';
   }
-  return hash.digest('hex');
+  return hash.update(text).digest('hex');
 }

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   STREAM_JOURNAL_CORRUPT: 'the journal holds an event that contradicts what came before it',
   STREAM_JOURNAL_VERSION: 'the journal holds an event of a newer version',
   STREAM_LOCKED: 'another driver holds the directory',
+  STREAM_MIGRATION: 'the state of an operator cannot be brought to the version of the program',
   STREAM_OPTION: 'an option is unknown or has a value outside its range',
   STREAM_OUTPUT_EXISTS: 'a directory for output is there already',
   STREAM_RECEIVER: 'a receiver failed',

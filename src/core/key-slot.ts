@@ -1,6 +1,6 @@
 // A key belongs to one of 1,024 slots by its hash; partitions are ranges of slots, so a partition count may change without moving a key to another slot.
 // The hash is FNV-1a over UTF-16 code units with the finaliser of MurmurHash3 (both in the public domain); it is part of the checkpoint format.
-import { encodeValue } from './value-codec.ts';
+import { decodeValue, encodeValue } from './value-codec.ts';
 
 /** How many slots there are; part of the checkpoint format. */
 export const KEY_SLOTS = 1024;
@@ -22,6 +22,12 @@ function hashText(text: string): number {
 export function keyText(key: unknown): string {
   if (typeof key === 'string') return key.charCodeAt(0) === 0 ? `\0${key}` : key;
   return `\0${encodeValue(key === 0 ? 0 : key)}`;
+}
+
+/** The key of a text: what {@link keyText} was given, or an equal one. */
+export function keyOfText(text: string): unknown {
+  if (text.charCodeAt(0) !== 0) return text;
+  return text.charCodeAt(1) === 0 ? text.slice(1) : decodeValue(text.slice(1));
 }
 
 /** The slot of a key, from 0 to 1,023, given its {@link keyText}. */

@@ -7,6 +7,7 @@ import type { Cogrouped, JoinKind } from '../rdd/cogroup.ts';
 import { filterNode, flatMapNode, flatMapValuesNode, mapNode, mapPartitionsNode, mapValuesNode, type RddNode } from '../rdd/node.ts';
 import type { RDD } from '../rdd/rdd.ts';
 import type { Sink } from '../sinks/sink.ts';
+import type { MapFunction, State } from '../state/map-slot.ts';
 import type { UpdateFunction } from '../state/update-slot.ts';
 import type { Graph, StreamNode } from './graph.ts';
 import { addCogroup } from './operators/cogroup.ts';
@@ -15,14 +16,16 @@ import { addCountByValue } from './operators/count-by-value.ts';
 import { addGroupByKey } from './operators/group-by-key.ts';
 import { addJoin } from './operators/join.ts';
 import { addMapAsync } from './operators/map-async.ts';
+import { addMapWithState, addStateSnapshots } from './operators/map-with-state.ts';
 import { addNarrow } from './operators/narrow.ts';
 import { addReduceByKey } from './operators/reduce-by-key.ts';
 import { addRepartition } from './operators/repartition.ts';
 import { addCount, addReduce } from './operators/totals.ts';
 import { addTransform, type TransformFunction } from './operators/transform.ts';
+import type { StatefulStream } from './operators/stateful.ts';
 import { addUnion } from './operators/union.ts';
 import { addUpdateStateByKey } from './operators/update-state-by-key.ts';
-import type { CombineOptions, MapAsyncOptions, OperatorOptions, ShuffleOptions, TransformOptions } from './options.ts';
+import type { CombineOptions, MapAsyncOptions, MapWithStateOptions, OperatorOptions, ShuffleOptions, StatefulOptions, TransformOptions } from './options.ts';
 import { addForeachRdd } from './outputs/foreach-rdd.ts';
 import { addPrint, PRINT_RECORDS } from './outputs/print.ts';
 import { addSaveAsTextFiles } from './outputs/save-as-text-files.ts';
@@ -256,9 +259,24 @@ export class DStream<out T> {
   updateStateByKey<S extends Rec>(
     this: DStream<KeyValuePair>,
     f: (values: readonly ValueOf<T>[], state: S | undefined) => (S & Storable<S>) | undefined,
-    options: ShuffleOptions = {},
+    options: StatefulOptions<KeyOf<T>, S> = {},
   ): DStream<[KeyOf<T>, S]> {
     return this.#derive(addUpdateStateByKey<KeyOf<T>, S>(this.#graph, this.#pairs<T>(), { update: f as UpdateFunction, options }));
+  }
+
+  /**
+   * Keeps a state for each key over all batches, and touches only keys that have data: `f` is called for each record, and what it returns is a record of the new stream.
+   *
+   * @param f - Called with key, value and state, key by key within a batch, the values of a key in order; `undefined` puts nothing out. With a `timeout`, also once for each key that has been
+   * idle for longer, behind all records of the batch: its value is undefined then, and the key goes.
+   */
+  mapWithState<S extends Rec, U extends Rec>(
+    this: DStream<KeyValuePair>,
+    f: (key: KeyOf<T>, value: ValueOf<T> | undefined, state: State<S>) => (U & Storable<U>) | undefined,
+    options: MapWithStateOptions<KeyOf<T>, S> = {},
+  ): MapWithStateDStream<KeyOf<T>, S, U> {
+    const stream = addMapWithState<KeyOf<T>, S, U>(this.#graph, this.#pairs<T>(), { map: f as MapFunction, options });
+    return new MapWithStateDStream(this.#graph, stream, options.timeout !== undefined);
   }
 
   /**
@@ -315,5 +333,50 @@ export class DStream<out T> {
   #joined<P, W>(kind: JoinKind, other: DStream<readonly [KeyOf<P>, W]>, options: ShuffleOptions): DStream<[KeyOf<P>, [ValueOf<P> | null, W | null]]> {
     const parents = [this.#pairs<P>(), DStream.nodeOf(other, this.#graph, kind)] as const;
     return this.#derive(addJoin<KeyOf<P>, ValueOf<P>, W>(this.#graph, parents, { kind, options }));
+  }
+}
+
+/**
+ * What `mapWithState` returns: the stream of what its function returns, and beside it the state.
+ *
+ * @typeParam K - The keys.
+ * @typeParam S - The state of a key.
+ * @typeParam U - The records.
+ * @example
+ * ```ts
+ * import { minutes, seconds, StreamingContext } from 'millrace';
+ *
+ * const context = new StreamingContext({ appName: 'sessions', batchInterval: seconds(1) });
+ * context
+ *   .socketTextStream('localhost', 9999)
+ *   .map((user) => [user, 1])
+ *   .mapWithState<number, [string, number]>(
+ *     (user, click, state) => {
+ *       const clicks = (state.getOption() ?? 0) + (click ?? 0);
+ *       if (state.isTimingOut()) return [user, clicks];
+ *       state.update(clicks);
+ *       return undefined;
+ *     },
+ *     { uid: 'sessions', timeout: minutes(30) },
+ *   )
+ *   .print();
+ * ```
+ */
+export class MapWithStateDStream<K, S, out U> extends DStream<U> {
+  readonly #graph: Graph;
+  readonly #stream: StatefulStream<unknown, U>;
+  readonly #isOrdered: boolean;
+
+  /** @internal */
+  constructor(graph: Graph, stream: StatefulStream<unknown, U>, isOrdered: boolean) {
+    super(graph, stream.node);
+    this.#graph = graph;
+    this.#stream = stream;
+    this.#isOrdered = isOrdered;
+  }
+
+  /** All keys with their state, as each batch leaves it. */
+  stateSnapshots(options: OperatorOptions = {}): DStream<[K, S]> {
+    return new DStream(this.#graph, addStateSnapshots<K, S>(this.#graph, this.#stream, { isOrdered: this.#isOrdered, options }));
   }
 }

@@ -16,7 +16,9 @@ import type { RddScope } from '../rdd/scope.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { PolledSource } from '../sources/polled-source.ts';
 import type { Receiver } from '../sources/receiver.ts';
-import type { KeyedState, SlotChanges } from '../state/keyed-state.ts';
+import type { KeyedState, StateSettings } from '../state/keyed-state.ts';
+import type { StateMigration } from '../state/migrate-state.ts';
+import type { SlotChanges } from '../state/state-slot.ts';
 
 /** What a batch gives to the graph. */
 export interface BatchScope {
@@ -38,8 +40,8 @@ export interface BatchScope {
   state(operator: Uid): KeyedState;
   /** Notes what a partition of an operator changes; replaces what an earlier attempt noted. */
   noteChanges(operator: Uid, partition: number, changes: ReadonlyMap<number, SlotChanges>): void;
-  /** Computes `make` once per batch and stream. */
-  once<T>(stream: Uid, make: () => RddNode<T>): RddNode<T>;
+  /** Computes `make` once per batch and name. */
+  once<T>(name: string, make: () => T): T;
 }
 
 /** Where the datasets of an operator or output are computed that a user function sees. */
@@ -55,6 +57,22 @@ export interface StreamNode<out T> {
   partitions(inputs: InputCounts): number;
   /** Its dataset in a batch. */
   rdd(scope: BatchScope): RddNode<T>;
+}
+
+/** How an operator keeps its state over releases. */
+export interface StateSpec {
+  readonly settings: StateSettings;
+  /** What the descriptor says of it. */
+  readonly versions: Pick<OperatorDescriptor, 'stateVersion' | 'migratesFrom'>;
+  readonly migrations: readonly StateMigration[];
+  /** What a state begins with that no checkpoint holds. */
+  readonly initial: readonly (readonly [unknown, unknown])[];
+}
+
+/** A stream that keeps state. */
+export interface StatefulNode {
+  readonly node: StreamNode<unknown>;
+  readonly state: StateSpec;
 }
 
 /** A source stream: one that pushes records, or one that is asked at each batch. */
@@ -74,7 +92,7 @@ export type OutputNode =
     };
 
 /** What an operator says of itself when it joins the graph. */
-export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful'> {
+export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful' | 'stateVersion' | 'migratesFrom'> {
   readonly uid: Uid | undefined;
   readonly partitions?: number | undefined;
   readonly codec?: string | undefined;
@@ -87,7 +105,7 @@ export class Graph {
   readonly #batchInterval: Duration;
   readonly #operators: OperatorDescriptor[] = [];
   readonly #sources: SourceNode[] = [];
-  readonly #stateful: StreamNode<unknown>[] = [];
+  readonly #stateful: StatefulNode[] = [];
   readonly #shuffles = new Map<Uid, number>();
   readonly #outputs: OutputNode[] = [];
   #output: Output | undefined;
@@ -105,7 +123,7 @@ export class Graph {
   }
 
   /** The streams that keep state. */
-  get stateful(): readonly StreamNode<unknown>[] {
+  get stateful(): readonly StatefulNode[] {
     return this.#stateful;
   }
 
@@ -155,7 +173,7 @@ export class Graph {
         `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}. Add it in create()`,
       );
     }
-    const { kind, parents, isStateful, partitions, codec } = draft;
+    const { kind, parents, isStateful, partitions, codec, stateVersion, migratesFrom } = draft;
     const uid = draft.uid === undefined ? `${kind}-${this.#operators.length}` : textOption(kind, 'uid', draft.uid);
     const other = this.#operators.find((operator) => operator.uid === uid);
     if (other !== undefined)
@@ -168,6 +186,8 @@ export class Graph {
       isStateful,
       ...(partitions === undefined ? {} : { partitions }),
       ...(codec === undefined ? {} : { codec }),
+      ...(stateVersion === undefined ? {} : { stateVersion }),
+      ...(migratesFrom === undefined ? {} : { migratesFrom }),
     };
     this.#operators.push(descriptor);
     if (partitions !== undefined) this.#shuffles.set(uid, partitions);
@@ -180,8 +200,8 @@ export class Graph {
   }
 
   /** Notes that a stream keeps state. */
-  addStateful(node: StreamNode<unknown>): void {
-    this.#stateful.push(node);
+  addStateful(stateful: StatefulNode): void {
+    this.#stateful.push(stateful);
   }
 
   /** Takes an output in. */

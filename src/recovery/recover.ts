@@ -15,12 +15,15 @@ import { raiseEpoch, STORE_FORMAT_VERSION, watchIdentity, type Identity, type Ow
 import { DiskSpace } from '../journal/disk-space.ts';
 import { Journal } from '../journal/journal.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
+import type { StatefulNode } from '../dstream/graph.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
+import type { MigrationReport } from '../state/migrate-state.ts';
 import { openWal, type OpenedWal } from '../wal/open-wal.ts';
 import type { ScanOptions } from '../wal/scan.ts';
 import { SegmentTakenError } from '../wal/segment-files.ts';
 import type { WalOptions } from '../wal/wal.ts';
+import { attachState } from './attach-state.ts';
 import { compareGraphs } from './compare-graphs.ts';
 import { decideBatch, type BatchAction } from './decide-batch.ts';
 import { claimSinks, type SinkOutput } from './judge-sinks.ts';
@@ -48,6 +51,8 @@ export interface RecoverOptions {
   readonly codeVersion: string;
   readonly graph: GraphDescriptor;
   readonly outputs: readonly SinkOutput[];
+  /** The operators that keep state. */
+  readonly stateful: readonly StatefulNode[];
   /** The checkpoint store of the directory. */
   readonly store: CheckpointStore;
   /** Whether the store is open already. */
@@ -64,7 +69,10 @@ export interface Recovered {
   /** Begun by the driver, once it can hold receivers back. */
   readonly space: DiskSpace;
   readonly journal: Journal;
+  /** The state of each operator of today's graph. */
   readonly states: Map<Uid, KeyedState>;
+  /** What was migrated. */
+  readonly migrations: readonly MigrationReport[];
   readonly checkpoints: Checkpoints;
   /** Heads that stay, newest first. */
   readonly retained: readonly StoredHead[];
@@ -172,6 +180,9 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     requireSameGraph(lastGraph(events, accepted), graph, directory);
     const batches = decideBatches(ledger, accepted?.head.batchTime ?? 0);
     requireSameCode(batches, codeVersion);
+    // Before anything is claimed: a migration that fails has changed nothing in any sink.
+    const stateGraph = accepted === undefined ? undefined : decodeMetadata(accepted.head.metadata).graph;
+    const { states, migrations } = attachState(options.stateful, { states: restored.states, graph: stateGraph });
     const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });
     const space = new DiskSpace({ env, app, directory, ballastBytes: limits.ballastBytes, fail: onPoisoned });
     const journal = new Journal({ wal, ledger, space, directory, epoch, blockCacheBytesMax: limits.blockCacheBytesMax });
@@ -182,8 +193,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     await journal.appendAtOnce(event);
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
-    const { states, retained, nextNumber: nextCheckpoint } = restored;
-    return { identity, watch, space, journal, states, checkpoints, retained, nextCheckpoint, views, batches };
+    const { retained, nextNumber: nextCheckpoint } = restored;
+    return { identity, watch, space, journal, states, migrations, checkpoints, retained, nextCheckpoint, views, batches };
   } catch (error) {
     // The refusal is what counts; what cannot be closed behind it ends with the process.
     for (const close of opened) await close().catch(() => undefined);

@@ -4,15 +4,17 @@ import { applyEvent, type LoggedEvent } from '../journal/apply-event.ts';
 import { decodeLedger, emptyLedger, type Ledger, type LoggedBlock } from '../journal/ledger.ts';
 import { acceptHead, type AcceptScene, type Anchor } from '../checkpoint/accept-head.ts';
 import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
-import { KeyedState } from '../state/keyed-state.ts';
-import { decodeSlot } from '../state/slot-codec.ts';
+import type { StoredSlot } from '../state/state-slot.ts';
+
+/** The slots of each operator, by its uid. Every blob is there and has its checksum; none is decoded yet. */
+export type StoredStates = ReadonlyMap<string, readonly StoredSlot[]>;
 
 /** What was restored. */
 export interface Restored {
   /** The fold of the whole journal. */
   readonly ledger: Ledger;
   /** State by uid, as the checkpoint holds it. */
-  readonly states: Map<string, KeyedState>;
+  readonly states: StoredStates;
   /** The checkpoint that was accepted; undefined when everything comes from the log. */
   readonly accepted: StoredHead | undefined;
   /** Whether the journal names the accepted checkpoint as its last. */
@@ -32,23 +34,31 @@ function anchorsOf(events: readonly LoggedEvent[]): readonly Anchor[] {
 /** Reads ledger and state of a head; undefined if any part of it is missing or damaged. */
 async function readHead(checkpoints: Checkpoints, { head }: StoredHead): Promise<HeadContent | undefined> {
   const [ledgerBytes] = await checkpoints.readBlobs([head.ledger]);
-  const states = new Map<string, KeyedState>();
-  try {
-    if (ledgerBytes === undefined) return undefined;
-    const ledger = decodeLedger(ledgerBytes);
-    const blobs = await checkpoints.readBlobs(head.slots.flatMap((slot) => slot.blobs.slice(0, 1)));
-    for (const [index, ref] of head.slots.entries()) {
-      const bytes = blobs[index];
-      if (bytes === undefined) return undefined;
-      const entries = decodeSlot(bytes);
-      if (entries.size !== ref.entries) return undefined;
-      const state = states.get(ref.uid) ?? new KeyedState(ref.uid);
-      states.set(ref.uid, state);
-      state.load(ref, entries);
+  const ledger = ledgerBytes === undefined ? undefined : decodeLedgerOf(ledgerBytes);
+  if (ledger?.lsn !== head.lsn) return undefined;
+  const blobs = await checkpoints.readBlobs(head.slots.flatMap((slot) => slot.blobs));
+  const states = new Map<string, StoredSlot[]>();
+  let next = 0;
+  for (const ref of head.slots) {
+    const payloads: Uint8Array[] = [];
+    for (let index = 0; index < ref.blobs.length; index++) {
+      const payload = blobs[next];
+      if (payload === undefined) return undefined;
+      payloads.push(payload);
+      next += 1;
     }
-    return ledger.lsn === head.lsn ? { ledger, states } : undefined;
+    const slots = states.get(ref.uid) ?? [];
+    states.set(ref.uid, slots);
+    slots.push({ ref, payloads });
+  }
+  return { ledger, states };
+}
+
+function decodeLedgerOf(bytes: Uint8Array): Ledger | undefined {
+  try {
+    return decodeLedger(bytes);
   } catch (error) {
-    // The checksum fits, yet the bytes are no ledger or slot: treated like any other damage.
+    // The checksum fits, yet the bytes are no ledger: treated like any other damage.
     if (error instanceof Error) return undefined;
     throw error;
   }
@@ -105,7 +115,7 @@ export async function restoreCheckpoint(
 
 interface HeadContent {
   readonly ledger: Ledger;
-  readonly states: Map<string, KeyedState>;
+  readonly states: StoredStates;
 }
 
 interface ChosenHead extends Pick<Restored, 'accepted' | 'isAnchored' | 'retained'> {

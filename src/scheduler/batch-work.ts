@@ -8,8 +8,8 @@ import type { TaskRunner } from '../executor/task-runner.ts';
 import type { InputFile } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
-import type { RddNode } from '../rdd/node.ts';
-import { digestChanges, type KeyedState, type SlotChanges } from '../state/keyed-state.ts';
+import { digestChanges, type KeyedState } from '../state/keyed-state.ts';
+import type { SlotChanges } from '../state/state-slot.ts';
 
 /** What a batch is computed with. */
 export interface BatchWorkOptions {
@@ -26,13 +26,14 @@ export interface BatchWorkOptions {
 export class BatchWork {
   readonly scope: BatchScope;
   readonly #states: Map<Uid, KeyedState>;
-  readonly #nodes = new Map<Uid, RddNode<unknown>>();
+  /** What was made once, by name. */
+  readonly #made = new Map<string, unknown>();
   /** By operator and partition. An attempt replaces what an earlier one noted. */
   readonly #changes = new Map<Uid, Map<number, ReadonlyMap<number, SlotChanges>>>();
 
   constructor({ app, files, defaultParallelism, batch, journal, states, tasks }: BatchWorkOptions) {
     this.#states = states;
-    const nodes = this.#nodes;
+    const made = this.#made;
     const changes = this.#changes;
     this.scope = {
       app,
@@ -49,12 +50,9 @@ export class BatchWork {
         const partitions = changes.get(operator) ?? new Map<number, ReadonlyMap<number, SlotChanges>>();
         changes.set(operator, partitions.set(partition, noted));
       },
-      once<T>(stream: Uid, make: () => RddNode<T>): RddNode<T> {
-        const known = nodes.get(stream);
-        if (known !== undefined) return known as RddNode<T>;
-        const made = make();
-        nodes.set(stream, made);
-        return made;
+      once<T>(name: string, make: () => T): T {
+        if (!made.has(name)) made.set(name, make());
+        return made.get(name) as T;
       },
     };
   }
@@ -62,7 +60,8 @@ export class BatchWork {
   /** SHA-256 over all that the batch changes in keyed state. */
   digest(): string {
     const all: StateChange[] = [];
-    for (const [uid, slot, changes] of this.#slots()) all.push(...digestChanges(uid, slot, changes));
+    for (const [uid, slot, of] of this.#slots())
+      for (const change of digestChanges(uid, slot, { of, codec: stateOf(this.#states, uid).codec })) all.push(change);
     return stateDigest(all);
   }
 

@@ -1,15 +1,22 @@
-// Writes checkpoints between batches: state and ledger into the store, the anchor into the journal, and only then cuts the log.
+// Writes checkpoints beside the batches: what goes into one is fixed between two batches; it is encoded and written while the next ones run. State and ledger into the store, the anchor into
+// the journal, and only then the log is cut.
 import { publish } from '../core/diagnostics.ts';
+import { AbortError, toError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime, Duration } from '../core/time.ts';
-import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import { HEADS_RETAINED, type CheckpointDraft, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import type { Clock } from '../env/env.ts';
+import { createPacer } from '../env/pacer.ts';
 import { forgetBatches } from '../journal/apply-event.ts';
 import { decodeMetadata, encodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { Journal } from '../journal/journal.ts';
 import { encodeLedger } from '../journal/ledger.ts';
 import { lowWater, neededLsn } from '../journal/low-water.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
+
+/** State is encoded for this long at a time. */
+const SLICE_MS = 5;
 
 /** What checkpoints are made of. */
 export interface CheckpointerOptions {
@@ -18,16 +25,21 @@ export interface CheckpointerOptions {
   readonly codeVersion: string;
   readonly graph: GraphDescriptor;
   readonly interval: Duration;
+  readonly clock: Clock;
   readonly journal: Journal;
   readonly checkpoints: Checkpoints;
   readonly states: ReadonlyMap<Uid, KeyedState>;
   /** Heads that stay, newest first. */
   readonly retained: readonly StoredHead[];
   readonly nextNumber: number;
+  /** Aborted when the driver gives up what runs. */
+  readonly signal: AbortSignal;
   /** Called when the log was cut. */
   readonly onCut: () => void;
   /** Called when there was no room for a checkpoint. */
   readonly onPostponed: () => void;
+  /** Called when one that was written beside the batches failed. */
+  readonly onFailed: (error: Error) => void;
 }
 
 /** Decides when a checkpoint is due, and writes it. */
@@ -35,56 +47,99 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions;
   #retained: readonly StoredHead[];
   #nextNumber: number;
+  /** The last batch that a checkpoint covers or is about to. */
+  #covered: number | undefined;
+  /** The checkpoint under way. */
+  #writing: Promise<void> | undefined;
+  #failure: Error | undefined;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     this.#retained = options.retained;
     this.#nextNumber = options.nextNumber;
+    this.#covered = options.retained[0]?.head.batchTime;
   }
 
-  /** Whether a checkpoint is due after a batch: when an interval has passed since the last one, or since the batch before the first that none covers. */
+  /**
+   * Whether a checkpoint is due after a batch: when an interval has passed since the last one, or since the batch before the first that none covers. None is while one is being written.
+   */
   isDue(batchTime: BatchTime): boolean {
+    if (this.#writing !== undefined) return false;
     const { interval, graph, journal } = this.#options;
-    const covered = this.#retained[0]?.head.batchTime ?? (journal.ledger.batches[0]?.batchTime ?? batchTime) - graph.batchIntervalMs;
+    const covered = this.#covered ?? (journal.ledger.batches[0]?.batchTime ?? batchTime) - graph.batchIntervalMs;
     return batchTime - covered >= interval;
   }
 
   /**
-   * Writes a checkpoint of everything up to a batch whose completion is durable, with no plan behind it. Resolves when it is durable, anchored, and the log is cut; or with nothing
-   * done if the disk has no room for it: the older checkpoints and the log stay, and it is due again after the next batch.
+   * Begins a checkpoint of everything up to a batch whose completion is durable, with no plan behind it. Resolves when what goes into it is fixed: the next batch may begin. Nothing is
+   * begun if the disk has no room for it: the older checkpoints and the log stay, and it is due again after the next batch.
    */
-  async write(batchTime: BatchTime): Promise<void> {
+  async begin(batchTime: BatchTime): Promise<void> {
     if (!(await this.#options.journal.hasCheckpointRoom())) return this.#options.onPostponed();
-    const { app, storeId, codeVersion, graph, journal, checkpoints, states } = this.#options;
+    const draft = this.#draft(batchTime);
+    this.#covered = batchTime;
+    this.#writing = this.#write(draft, batchTime)
+      .catch((thrown: unknown) => {
+        const error = toError(thrown);
+        this.#failure = error;
+        if (!(error instanceof AbortError)) this.#options.onFailed(error);
+      })
+      .finally(() => (this.#writing = undefined));
+  }
+
+  /** Writes a checkpoint, as {@link begin}, and waits until it is durable, anchored, and the log is cut. */
+  async write(batchTime: BatchTime): Promise<void> {
+    await this.settled();
+    if (!(await this.#options.journal.hasCheckpointRoom())) return this.#options.onPostponed();
+    this.#covered = batchTime;
+    await this.#write(this.#draft(batchTime), batchTime);
+  }
+
+  /** Resolves when no checkpoint is being written; rejects if one failed. */
+  async settled(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Fixes what goes into a checkpoint: synchronous, so that it is all of one moment. */
+  #draft(batchTime: BatchTime): CheckpointDraft {
+    const { app, storeId, codeVersion, graph, journal, states } = this.#options;
     const { ledger } = journal;
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     const snapshot = { ...ledger, batches: ledger.batches.filter((batch) => batch.batchTime > batchTime) };
-    const { lsn } = snapshot;
-    const metadata = encodeMetadata({ graph, codeVersion, neededLsn: neededLsn(snapshot) });
-    const collected = [...states.values()].map((state) => state.collect());
-    const changed = collected.flatMap((state) => state.changed);
-    const encoded = encodeLedger(snapshot);
-    publish('checkpoint-started', () => ({ app, number, batchTime }));
-    const stored = await checkpoints.write({
+    const parts = [...states.values()].map((state) => state.begin());
+    return {
       number,
-      lsn,
+      lsn: snapshot.lsn,
       batchTime,
       app,
       storeId,
-      metadata,
+      metadata: encodeMetadata({ graph, codeVersion, neededLsn: neededLsn(snapshot) }),
       previous: this.#retained[0],
-      ledger: encoded,
-      changed,
-      kept: collected.flatMap((state) => state.kept),
+      ledger: encodeLedger(snapshot),
+      changed: parts.flatMap(({ uid, writes }) => writes.map((write) => ({ uid, ...write }))),
+      kept: parts.flatMap(({ kept }) => kept),
+    };
+  }
+
+  async #write(draft: CheckpointDraft, batchTime: BatchTime): Promise<void> {
+    const { app, clock, signal, journal, checkpoints, states } = this.#options;
+    const { number, lsn } = draft;
+    publish('checkpoint-started', () => ({ app, number, batchTime }));
+    const pacer = createPacer(clock, SLICE_MS, signal);
+    const stored = await checkpoints.write(draft, () => {
+      if (signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot finish checkpoint ${number} as the context must be running: it stops`);
+      return pacer.step();
     });
     await journal.append({ kind: 'checkpoint', number, batchTime, lsn, headHash: stored.hash });
     for (const state of states.values()) state.saved(stored.head.slots);
+    const old = this.#retained[HEADS_RETAINED - 1];
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
-    forgetBatches(ledger, batchTime);
-    await checkpoints.retain(this.#retained);
+    forgetBatches(journal.ledger, batchTime);
+    if (old !== undefined) await checkpoints.drop(old, this.#retained);
     await journal.cut(lowWater(this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn)));
     this.#options.onCut();
-    publish('checkpoint-written', () => ({ app, number, batchTime, slots: changed.length }));
+    publish('checkpoint-written', () => ({ app, number, batchTime, slots: draft.changed.length }));
   }
 }

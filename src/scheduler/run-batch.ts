@@ -92,7 +92,7 @@ function fingerprintsOf(prepared: Prepared): Fingerprints {
 
 /** Computes every operator that keeps state, also where no sink reads it: its changes belong to the batch. */
 async function computeStates({ graph, work, tasks, batch }: RunBatchOptions): Promise<void> {
-  for (const stream of graph.stateful) {
+  for (const { node: stream } of graph.stateful) {
     const node = stream.rdd(work.scope);
     for (let partition = 0; partition < node.partitionCount; partition++) {
       await tasks.run(`partition ${partition} of "${stream.descriptor.uid}" at ${batch.batchTime}`, () => node.prepare(partition));

@@ -94,6 +94,7 @@ export class Scheduler {
     const left = journal.ledger.batches.at(-1);
     if (left !== undefined && left.completion === undefined) await this.#run(left, 'first');
     while (journal.ledger.waiting.length > 0) await this.#run(await this.#plan(new Map()), 'first');
+    await checkpointer.settled();
     const last = journal.ledger.batches.at(-1);
     if (last !== undefined) await checkpointer.write(last.batchTime);
   }
@@ -102,7 +103,7 @@ export class Scheduler {
     const batch = await this.#plan(await this.#options.poll());
     await this.#run(batch, 'first');
     const { checkpointer } = this.#options;
-    if (checkpointer.isDue(batch.batchTime)) await checkpointer.write(batch.batchTime);
+    if (checkpointer.isDue(batch.batchTime)) await checkpointer.begin(batch.batchTime);
   }
 
   async #plan(offers: ReadonlyMap<Uid, SourceOffer>): Promise<LedgerBatch> {

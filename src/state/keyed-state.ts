@@ -1,67 +1,113 @@
 // The state of one operator, in slots. It changes only by the changes of a completed batch; what an attempt does stays in changes of its own until then.
+import type { BlobRef, SlotRef } from '../checkpoint/head.ts';
 import type { StateChange } from '../core/digest.ts';
-import { encodeValue } from '../core/value-codec.ts';
-import type { ChangedSlot } from '../checkpoint/checkpoints.ts';
-import type { SlotRef } from '../checkpoint/head.ts';
-import { encodeSlot, type SlotEntries, type StateEntry } from './slot-codec.ts';
-import { valueText } from './state-value.ts';
+import { KEY_SLOTS } from '../core/key-slot.ts';
+import { JSON_CODEC, type TextCodec } from './state-codec.ts';
+import { StateSlot, type SlotChanges, type SlotWrite, type StoredSlot } from './state-slot.ts';
+import { valueText, type StateEntry } from './state-value.ts';
 
 const NO_ENTRIES: ReadonlyMap<string, StateEntry> = new Map();
 
-/** What a batch changes in one slot: an entry, or undefined for a key that goes. */
-export type SlotChanges = ReadonlyMap<string, { readonly key: unknown; readonly entry: StateEntry | undefined }>;
+/** How an operator keeps its state. */
+export interface StateSettings {
+  /** The codec that writes, then those that may have written before. */
+  readonly codecs: readonly [TextCodec, ...TextCodec[]];
+  /** Whether the keys of a slot stand in the order in which they were touched last. */
+  readonly isOrdered: boolean;
+}
+
+/** The settings of an operator that has none of its own. */
+export const DEFAULT_STATE: StateSettings = { codecs: [JSON_CODEC], isOrdered: false };
+
+/** What a checkpoint takes of the state of an operator. */
+export interface StateWrite {
+  readonly uid: string;
+  /** The slots that changed, each encoded when it is asked for. */
+  readonly writes: readonly SlotWrite[];
+  /** The slots that did not. */
+  readonly kept: readonly SlotRef[];
+}
 
 /** The state of one operator. */
 export class KeyedState {
   /** The uid of the operator. */
   readonly uid: string;
-  readonly #slots = new Map<number, SlotEntries>();
-  /** What the last checkpoint holds of each slot. */
-  readonly #saved = new Map<number, SlotRef>();
-  readonly #dirty = new Set<number>();
+  /** The codec of its values. */
+  readonly codec: TextCodec;
+  readonly #settings: StateSettings;
+  readonly #slots: (StateSlot | undefined)[] = Array.from<StateSlot | undefined>({ length: KEY_SLOTS });
 
-  constructor(uid: string) {
+  /**
+   * @param stored - What a checkpoint holds of it.
+   */
+  constructor(uid: string, settings: StateSettings = DEFAULT_STATE, stored: readonly StoredSlot[] = []) {
     this.uid = uid;
+    [this.codec] = settings.codecs;
+    this.#settings = settings;
+    for (const slot of stored) this.#slots[slot.ref.slot] = new StateSlot(slot.ref.slot, settings.codecs, slot);
   }
 
-  /** The entries of a slot. */
+  /** The entries of a slot, by the text of their key. */
   slot(slot: number): ReadonlyMap<string, StateEntry> {
-    return this.#slots.get(slot) ?? NO_ENTRIES;
+    return this.#slots[slot]?.entries ?? NO_ENTRIES;
   }
 
-  /** Takes a slot over from a checkpoint. */
-  load(ref: SlotRef, entries: SlotEntries): void {
-    this.#slots.set(ref.slot, entries);
-    this.#saved.set(ref.slot, ref);
+  /** How many keys it has, and how many bytes a checkpoint holds of them. Decodes nothing. */
+  get size(): { readonly keys: number; readonly bytes: number } {
+    let keys = 0;
+    let bytes = 0;
+    for (const slot of this.#slots) {
+      if (slot === undefined) continue;
+      keys += slot.size;
+      bytes += slot.storedBytes;
+    }
+    return { keys, bytes };
   }
 
   /** Makes the changes of a completed batch. */
   merge(slot: number, changes: SlotChanges): void {
     if (changes.size === 0) return;
-    const entries = this.#slots.get(slot) ?? new Map<string, StateEntry>();
-    this.#slots.set(slot, entries);
-    this.#dirty.add(slot);
-    for (const [text, { entry }] of changes) {
-      if (entry === undefined) entries.delete(text);
-      else entries.set(text, entry);
+    let held = this.#slots[slot];
+    if (held === undefined) {
+      held = new StateSlot(slot, this.#settings.codecs);
+      this.#slots[slot] = held;
     }
+    held.merge(changes, this.#settings.isOrdered);
   }
 
-  /** What the next checkpoint must write, and what it can keep of the last one. */
-  collect(): { readonly changed: readonly ChangedSlot[]; readonly kept: readonly SlotRef[] } {
-    const changed = [...this.#dirty].map((slot) => ({ uid: this.uid, slot, entries: this.slot(slot).size, payload: encodeSlot(this.slot(slot)) }));
-    return { changed, kept: [...this.#saved.values()].filter((ref) => !this.#dirty.has(ref.slot)) };
+  /** Begins a checkpoint of what is there now. Batches may go on: {@link merge} keeps aside what is not encoded yet. Must be followed by {@link saved}. */
+  begin(): StateWrite {
+    const writes: SlotWrite[] = [];
+    const kept: SlotRef[] = [];
+    for (const slot of this.#slots) {
+      if (slot === undefined) continue;
+      if (slot.isDirty) writes.push(slot.begin());
+      else if (slot.ref !== undefined) kept.push(slot.ref);
+    }
+    return { uid: this.uid, writes, kept };
   }
 
-  /** Notes that a checkpoint with these slots is durable and that nothing has changed since it was collected. */
+  /** Notes that the checkpoint is durable, and with which slots. */
   saved(refs: readonly SlotRef[]): void {
-    this.#saved.clear();
-    for (const ref of refs) if (ref.uid === this.uid) this.#saved.set(ref.slot, ref);
-    this.#dirty.clear();
+    const saved = new Map(refs.filter(({ uid }) => uid === this.uid).map((ref) => [ref.slot, ref]));
+    this.#slots.forEach((slot, index) => {
+      slot?.saved(saved.get(index));
+      if (slot?.size === 0 && !slot.isDirty) this.#slots[index] = undefined;
+    });
   }
 }
 
+/** The blob that a slot was written to, behind those that stay. */
+export function refOfWrite(uid: string, { slot, entries, keeps }: Pick<SlotWrite, 'slot' | 'entries' | 'keeps'>, blob: BlobRef): SlotRef {
+  return { uid, slot, entries, blobs: [...keeps, blob] };
+}
+
 /** Changes as they go into the digest of a batch. */
-export function digestChanges(uid: string, slot: number, changes: SlotChanges): readonly StateChange[] {
-  return [...changes.values()].map(({ key, entry }) => ({ uid, slot, key: encodeValue(key), value: entry === undefined ? undefined : valueText(entry.value) }));
+export function digestChanges(uid: string, slot: number, changes: { readonly of: SlotChanges; readonly codec: TextCodec }): readonly StateChange[] {
+  return Array.from(changes.of, ([text, entry]) => ({
+    uid,
+    slot,
+    key: text,
+    value: entry === undefined ? undefined : valueText(entry, changes.codec),
+  }));
 }

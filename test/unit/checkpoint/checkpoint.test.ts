@@ -21,7 +21,7 @@ describe('envelopes', () => {
     expect(openEnvelope(sealEnvelope(envelope))).toMatchObject({ kind: 'envelope', envelope: { kind: 'base', number: 3, previous: 2, lsn: 99 } }));
   it('have a format that does not change', () =>
     expect(Buffer.from(sealEnvelope(envelope)).toString('hex')).toMatchInlineSnapshot(
-      `"4d52434b7da0508d01000000030000000300000000000000020000000000000063000000000000000500000068656c6c6f"`,
+      `"4d52434bdf17196e02000000030000000300000000000000020000000000000063000000000000000500000068656c6c6f"`,
     ));
   it('are refused when any byte is another or missing', () => {
     const whole = sealEnvelope(envelope);
@@ -91,7 +91,7 @@ function draft(number: number, previous: StoredHead | undefined, slots: Pick<Che
   };
 }
 
-const slot = (index: number, payload: string) => ({ uid: 'counts', slot: index, entries: 1, payload: bytes(payload) });
+const slot = (index: number, payload: string) => ({ uid: 'counts', slot: index, entries: 1, kind: 'base' as const, keeps: [], encode: () => bytes(payload) });
 
 describe('Checkpoints', () => {
   async function twoCheckpoints() {

@@ -1,0 +1,254 @@
+// What a checkpoint holds of the state: bases, deltas, and the order of the keys.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SlotRef } from '../../../src/checkpoint/head.ts';
+import { chooseWrite, type SlotScene } from '../../../src/state/choose-write.ts';
+import { decodeSlot, encodeSlot } from '../../../src/state/slot-codec.ts';
+import { ENTRY_INSERTED } from '../../../src/state/entry-changes.ts';
+import { KeyedState, refOfWrite, type StateSettings } from '../../../src/state/keyed-state.ts';
+import { JSON_CODEC, textCodec, type StateCodec, type TextCodec } from '../../../src/state/state-codec.ts';
+import type { SlotWrite, StoredSlot } from '../../../src/state/state-slot.ts';
+import { keepValue, showValue, StateEntry } from '../../../src/state/state-value.ts';
+
+const UPPER: StateCodec = {
+  name: 'upper-1',
+  encode: (value) => Buffer.from(JSON.stringify(value).toUpperCase()),
+  decode: (bytes) => JSON.parse(Buffer.from(bytes).toString().toLowerCase()) as unknown,
+};
+
+/** Bytes of all kinds, and no text. */
+const XOR: StateCodec = {
+  name: 'xor-1',
+  encode: (value) => Buffer.from(JSON.stringify(value)).map((byte) => byte ^ 0xa5),
+  decode: (bytes) => JSON.parse(Buffer.from(bytes.map((byte) => byte ^ 0xa5)).toString()) as unknown,
+};
+
+function settingsOf(isOrdered: boolean, ...codecs: readonly TextCodec[]): StateSettings {
+  return { isOrdered, codecs: [codecs[0] ?? JSON_CODEC, ...codecs.slice(1), JSON_CODEC] };
+}
+
+/** A place for blobs, as a checkpoint store is one. */
+class Blobs {
+  readonly values = new Map<string, Uint8Array>();
+  #number = 0;
+
+  /** Begins a checkpoint of a state; what it returns writes it and ends it. */
+  begin(state: KeyedState): { readonly writes: readonly SlotWrite[]; finish: () => readonly SlotRef[] } {
+    const { writes, kept } = state.begin();
+    this.#number += 1;
+    const number = this.#number;
+    const finish = (): readonly SlotRef[] => {
+      const refs = [...kept];
+      for (const write of writes) {
+        if (write.entries === 0) continue;
+        const key = `${number}/${write.slot}`;
+        const bytes = write.encode();
+        this.values.set(key, bytes);
+        refs.push(refOfWrite('s', write, { key, bytes: bytes.length, crc: 0 }));
+      }
+      state.saved(refs);
+      return refs;
+    };
+    return { writes, finish };
+  }
+
+  stored(refs: readonly SlotRef[]): readonly StoredSlot[] {
+    return refs.map((ref) => ({ ref, payloads: ref.blobs.map(({ key }) => this.values.get(key) ?? new Uint8Array()) }));
+  }
+}
+
+function contents(state: KeyedState, slots: readonly number[]): readonly (readonly [string, unknown, number])[] {
+  return slots.flatMap((slot) => Array.from(state.slot(slot), ([text, entry]) => [text, showValue(entry, state.codec), entry.at] as const));
+}
+
+type Step =
+  { readonly kind: 'batch'; readonly changes: readonly (readonly [number, string, number | null])[] } | { readonly kind: 'begin' | 'finish' | 'restore' };
+
+const SLOTS = [0, 1, 2];
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('batch' as const),
+      changes: fc.array(
+        fc.tuple(fc.constantFrom(...SLOTS), fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), fc.option(fc.integer({ min: 0, max: 9 }))),
+        { maxLength: 6 },
+      ),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'finish' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restore' as const) }) },
+);
+
+describe('KeyedState', () => {
+  it.each([
+    ['in the order of the first touch', false],
+    ['in the order of the last touch', true],
+  ])('is what it was when the checkpoint began, keys %s, whatever batches did while it was written', (_name, isOrdered) =>
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const blobs = new Blobs();
+        const settings = settingsOf(isOrdered, textCodec(XOR));
+        let state = new KeyedState('s', settings);
+        let under: { readonly finish: () => readonly SlotRef[]; readonly expected: ReturnType<typeof contents> } | undefined;
+        let saved: { readonly refs: readonly SlotRef[]; readonly expected: ReturnType<typeof contents> } = { refs: [], expected: [] };
+        let at = 0;
+        for (const each of steps) {
+          if (each.kind === 'batch') {
+            at += 1;
+            for (const slot of SLOTS) {
+              const changes = new Map<string, StateEntry | undefined>();
+              for (const [where, key, value] of each.changes)
+                if (where === slot) changes.set(key, value === null ? undefined : keepValue([value], state.codec, isOrdered ? at : 0));
+              state.merge(slot, changes);
+            }
+          } else if (each.kind === 'begin') {
+            under ??= { expected: contents(state, SLOTS), finish: blobs.begin(state).finish };
+          } else if (each.kind === 'finish' && under !== undefined) {
+            saved = { refs: under.finish(), expected: under.expected };
+            under = undefined;
+            const restored = new KeyedState('s', settings, blobs.stored(saved.refs));
+            expect(restored.size.keys).toBe(saved.expected.length);
+            expect(contents(restored, SLOTS)).toEqual(saved.expected);
+          } else if (each.kind === 'restore') {
+            // A crash: what was not saved is gone.
+            under = undefined;
+            state = new KeyedState('s', settings, blobs.stored(saved.refs));
+          }
+        }
+      }),
+      { numRuns: 300 },
+    ),
+  );
+  it('writes nothing for what did not change, and removes a slot that has nothing left', () => {
+    const blobs = new Blobs();
+    const state = new KeyedState('s');
+    state.merge(1, new Map([['a', keepValue(1)]]));
+    state.merge(2, new Map([['b', keepValue(1)]]));
+    expect(
+      blobs
+        .begin(state)
+        .finish()
+        .map(({ slot }) => slot),
+    ).toEqual([1, 2]);
+    const second = blobs.begin(state);
+    expect(second.writes).toEqual([]);
+    expect(second.finish().map(({ slot }) => slot)).toEqual([1, 2]);
+    state.merge(2, new Map([['b', undefined]]));
+    expect(
+      blobs
+        .begin(state)
+        .finish()
+        .map(({ slot }) => slot),
+    ).toEqual([1]);
+    expect(state.begin()).toMatchObject({ writes: [], kept: [{ slot: 1 }] });
+  });
+  it('writes what changed in a large slot as deltas, joins them, and writes it whole once they outweigh it', () => {
+    const blobs = new Blobs();
+    const state = new KeyedState('s');
+    const keys = Array.from({ length: 200 }, (_, index) => `key ${index}`);
+    state.merge(5, new Map(keys.map((key) => [key, keepValue(0)])));
+    blobs.begin(state).finish();
+    const kinds: string[] = [];
+    for (let round = 1; round <= 60; round++) {
+      state.merge(5, new Map(Array.from({ length: 4 }, (_, index) => [keys[(4 * round + index) % keys.length] ?? '', keepValue(round)])));
+      const { writes, finish } = blobs.begin(state);
+      kinds.push(writes.map(({ kind, keeps }) => `${kind[0]}${keeps.length}`).join(' '));
+      finish();
+    }
+    // A base, then deltas behind it: the number of blobs that stay in front of each.
+    expect(kinds.join(' ')).toMatchInlineSnapshot(
+      `"d1 d2 d3 d4 d1 d2 d3 d4 d5 d2 d3 d4 d5 d6 d3 d4 d5 d6 d7 d4 d5 d6 d7 d8 d5 d6 d7 d8 d9 d6 d7 d8 d9 d10 d7 d8 d9 d10 d11 d8 d9 d10 d11 d12 d9 d10 d11 d12 d13 b0 d1 d2 d3 d4 d1 d2 d3 d4 d5 d2"`,
+    );
+  });
+  it('reads what another codec wrote, and writes it afresh, touched or not', () => {
+    const blobs = new Blobs();
+    const state = new KeyedState('s', settingsOf(false, textCodec(UPPER)));
+    for (const slot of SLOTS) state.merge(slot, new Map([['a', keepValue(['x'], state.codec)]]));
+    const stored = blobs.stored(blobs.begin(state).finish());
+    const later = new KeyedState('s', settingsOf(false, textCodec(XOR), textCodec(UPPER)), stored);
+    expect(contents(later, [1])).toEqual([['a', ['x'], 0]]);
+    const rewritten = blobs.stored(blobs.begin(later).finish());
+    expect(contents(new KeyedState('s', settingsOf(false, textCodec(XOR)), rewritten), SLOTS)).toEqual(SLOTS.map(() => ['a', ['x'], 0]));
+    expect(() => new KeyedState('s', settingsOf(false), stored)).toThrow('it was written by "upper-1". Give that one in readCodecs');
+  });
+});
+
+describe('chooseWrite()', () => {
+  const scene = (parts: Partial<SlotScene>): SlotScene => ({ slot: 0, entries: 1000, hasBase: true, deltas: [], changed: 10, ...parts });
+  it.each([
+    ['nothing was written before', { hasBase: false }, { kind: 'base' }],
+    ['the first change', {}, { kind: 'delta', keepDeltas: 0 }],
+    ['three small deltas', { deltas: [10, 10, 10] }, { kind: 'delta', keepDeltas: 3 }],
+    ['four small deltas', { deltas: [10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 0 }],
+    ['four small deltas in a slot that is joined later', { slot: 4, deltas: [10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 4 }],
+    ['small deltas behind a large one', { deltas: [50, 10, 10, 20, 10] }, { kind: 'delta', keepDeltas: 1 }],
+    ['very many deltas', { deltas: Array.from({ length: 16 }, () => 21) }, { kind: 'delta', keepDeltas: 0 }],
+    ['deltas that outweigh the base', { deltas: [600, 390] }, { kind: 'base' }],
+    ['more changes than entries', { changed: 1000 }, { kind: 'base' }],
+    ['nothing left', { entries: 0, changed: 1 }, { kind: 'base' }],
+  ] as const)('%s', (_name, parts, choice) => expect(chooseWrite(scene(parts))).toEqual(choice));
+});
+
+describe('slots', () => {
+  const bytesOf = (pairs: readonly (readonly [string, unknown])[], codec: TextCodec): Uint8Array =>
+    encodeSlot(
+      pairs.map(([text, value]) => ({ text, change: ENTRY_INSERTED, entry: keepValue(value, codec) })),
+      codec,
+    );
+  it.each([
+    ['the default codec', JSON_CODEC],
+    ['a binary codec', textCodec(XOR)],
+  ])('are read as they were written by %s, in their order', (_name, codec) =>
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), fc.jsonValue())), (pairs) => {
+        const read: (readonly [string, unknown])[] = [];
+        decodeSlot(bytesOf(pairs, codec), codec, (text, _change, entry) => void read.push([text, entry === undefined ? undefined : showValue(entry, codec)]));
+        expect(read).toStrictEqual(pairs.map(([text, value]) => [text, Object.is(value, -0) ? -0 : value]));
+      }),
+    ),
+  );
+  it('keep keys that no UTF-8 carries', () => {
+    const read: string[] = [];
+    decodeSlot(
+      bytesOf(
+        [
+          ['\ud800', 1],
+          ['ä', 2],
+          ['a', 3],
+        ],
+        JSON_CODEC,
+      ),
+      JSON_CODEC,
+      (text) => void read.push(text),
+    );
+    expect(read).toEqual(['\ud800', 'ä', 'a']);
+  });
+  it('with something behind them, or of which something is missing, are refused', () => {
+    const whole = bytesOf(
+      [
+        ['a', 'value'],
+        ['b', 'other'],
+      ],
+      JSON_CODEC,
+    );
+    const read = (bytes: Uint8Array) => (): void => decodeSlot(bytes, JSON_CODEC, () => undefined);
+    expect(read(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(RangeError);
+    for (let length = 0; length < whole.length; length++) expect(read(whole.subarray(0, length))).toThrow(RangeError);
+  });
+  it('have a layout that does not change', () =>
+    expect(
+      Buffer.from(
+        encodeSlot(
+          [
+            { text: 'a', change: ENTRY_INSERTED, entry: new StateEntry('[1]', true, 7) },
+            { text: 'ä', change: 0, entry: new StateEntry(2, false, 0) },
+            { text: 'b', change: 2, entry: undefined },
+          ],
+          JSON_CODEC,
+        ),
+      ).toString('hex'),
+    ).toMatchInlineSnapshot(
+      `"060000006a736f6e2d320100000003000000010000000400000061c3a46201000080010000000100000000000000040000005b315d320300000001000000ffffffff070000000000000000000000000000000000000000000000"`,
+    ));
+});
