@@ -34,6 +34,15 @@ export interface ChangedSlot {
   encode(): Uint8Array;
 }
 
+/** A slot with all its blobs, as another store wrote them. */
+export interface BegunSlot {
+  readonly uid: string;
+  readonly slot: number;
+  readonly entries: number;
+  /** The base first. */
+  readonly payloads: readonly Uint8Array[];
+}
+
 /** What goes into a new checkpoint. */
 export interface CheckpointDraft extends Pick<Head, 'number' | 'lsn' | 'batchTime' | 'app' | 'storeId' | 'metadata'> {
   readonly previous: StoredHead | undefined;
@@ -128,6 +137,33 @@ export class Checkpoints {
     const previous = draft.previous === undefined ? null : { number: draft.previous.head.number, hash: draft.previous.hash };
     const head: Head = { number, previous, lsn, batchTime, app, storeId, metadata, ledger, slots };
     const value = seal('head', encodeHead(head));
+    await this.#store.write([{ kind: 'put', key: headKey(number), value }]);
+    return { head, hash: sha256Hex(value) };
+  }
+
+  /** Writes the first checkpoint of a store, given all blobs of its slots as they are; resolves when it is durable. */
+  async begin(
+    first: Omit<Head, 'number' | 'slots' | 'ledger' | 'previous'> & { readonly ledger: Uint8Array; readonly slots: readonly BegunSlot[] },
+  ): Promise<StoredHead> {
+    const { lsn, batchTime, app, storeId, metadata } = first;
+    const batch = new BlobBatch(this.#store);
+    const slots: SlotRef[] = [];
+    // The blobs of a slot are told apart by the number of the checkpoint that wrote them: here they count from 1, and the head comes behind all of them.
+    let last = 0;
+    for (const { uid, slot, entries, payloads } of first.slots) {
+      const blobs = payloads.map((payload, index) => {
+        const [kind, number] = [index === 0 ? 'base' : 'delta', index + 1] as const;
+        return batch.put(stateKey(uid, slot, { number, kind }), sealEnvelope({ kind, number, previous: 0, lsn, payload }));
+      });
+      last = Math.max(last, payloads.length);
+      slots.push({ uid, slot, entries, blobs });
+      if (batch.bytes >= BATCH_BYTES_MAX) await batch.write();
+    }
+    const number = last + 1;
+    const ledger = batch.put(`ledger/${paddedNumber(number)}`, sealEnvelope({ kind: 'ledger', number, previous: 0, lsn, payload: first.ledger }));
+    await batch.write();
+    const head: Head = { number, previous: null, lsn, batchTime, app, storeId, metadata, ledger, slots };
+    const value = sealEnvelope({ kind: 'head', number, previous: 0, lsn, payload: encodeHead(head) });
     await this.#store.write([{ kind: 'put', key: headKey(number), value }]);
     return { head, hash: sha256Hex(value) };
   }

@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   STREAM_RECEIVER: 'a receiver failed',
   STREAM_RECEIVER_BUFFER_FULL: 'a record was refused because the buffer of its receiver is full',
   STREAM_RECORD_TOO_LARGE: 'a record is larger than the log takes',
+  STREAM_SAVEPOINT: 'a file is no savepoint, is damaged, or is not the one that was asked for',
   STREAM_SINK: 'a sink could not write or read',
   STREAM_SINK_CONFLICT: 'a sink holds rows that this directory did not write or lacks rows that it did',
   STREAM_SOURCE_BEHIND: 'a source holds less than was already received from it',

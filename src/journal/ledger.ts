@@ -82,6 +82,8 @@ export interface Ledger {
   expected: Map<Uid, Map<number, ExpectedRow>>;
   /** The largest partition count any plan gave to a sink. */
   partitionsMax: Map<Uid, number>;
+  /** The digest of the savepoint that the store began with, if it did. */
+  origin?: string | undefined;
 }
 
 /** The ledger of a journal without events. */
@@ -159,6 +161,7 @@ const ledgerShape = object<{
   files: ReadonlyMap<string, ReturnType<typeof takenShape>>;
   expected: ReadonlyMap<string, ReadonlyMap<string, ReturnType<typeof rowShape>>>;
   partitionsMax: ReadonlyMap<string, number>;
+  origin: string | undefined;
 }>({
   lsn: count,
   lastBatchTime: count,
@@ -170,6 +173,7 @@ const ledgerShape = object<{
   files: dictionary(takenShape),
   expected: dictionary(dictionary(rowShape)),
   partitionsMax: dictionary(count),
+  origin: optional(string),
 });
 
 function numberKeys<T, U>(map: ReadonlyMap<string, T>, convert: (value: T) => U): Map<number, U> {

@@ -4,7 +4,11 @@ import { applyEvent, type LoggedEvent } from '../journal/apply-event.ts';
 import { decodeLedger, emptyLedger, type Ledger, type LoggedBlock } from '../journal/ledger.ts';
 import { acceptHead, type AcceptScene, type Anchor } from '../checkpoint/accept-head.ts';
 import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import { readSavepoint } from '../checkpoint/savepoint-file.ts';
+import type { FileSystem } from '../env/file-system.ts';
+import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { StoredSlot } from '../state/state-slot.ts';
+import type { RegisteredSavepoint } from './savepoints.ts';
 
 /** The slots of each operator, by its uid. Every blob is there and has its checksum; none is decoded yet. */
 export type StoredStates = ReadonlyMap<string, readonly StoredSlot[]>;
