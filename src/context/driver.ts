@@ -99,6 +99,8 @@ export class Driver {
       codeVersion,
       graph,
       interval: settings.batchInterval,
+      lastBatchTime: recovered.lastBatchTime,
+      missedBatches: settings.missedBatches,
       journal,
       states,
       checkpointer,
