@@ -20,4 +20,10 @@ export interface CheckpointStore {
   write(changes: readonly StoreChange[]): Promise<void>;
   /** Closes it; safe to call again. */
   close(): Promise<void>;
+  /**
+   * For stores whose native code can end the process: opens the store and reads all of it in another process. Called before `open`, after a start that died.
+   *
+   * @returns How the other process died; undefined if it did not.
+   */
+  probe?(): Promise<string | undefined>;
 }

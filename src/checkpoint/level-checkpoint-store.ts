@@ -3,6 +3,7 @@ import { Level } from 'level';
 import { present } from '../core/assert.ts';
 import { CorruptionError, LockedError, StorageError, toError, type StreamError } from '../core/errors.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { probeLevel } from './level-probe.ts';
 
 function causeCode(error: Error): string | undefined {
   const { cause } = error;
@@ -68,5 +69,6 @@ export function createLevelCheckpointStore(path: string): CheckpointStore {
         ),
       ),
     close: () => attempt('close', async () => db?.close()),
+    probe: () => probeLevel(path),
   };
 }
