@@ -11,21 +11,31 @@ function causeCode(error: Error): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether LevelDB says that its files are damaged, or that one is not there. Starting again mends neither. */
+function isDamage(error: Error, detail: string): boolean {
+  const code = causeCode(error);
+  return code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && detail.includes('No such file or directory'));
+}
+
 function openError(path: string, thrown: unknown): StreamError {
   const error = toError(thrown);
   const detail = error.cause instanceof Error ? error.cause.message : error.message;
   const code = causeCode(error);
   if (code === 'LEVEL_LOCKED')
     return new LockedError('STREAM_LOCKED', `Cannot open the checkpoint store "${path}" as no other process may have it open: ${detail}`, { cause: error });
-  if (code === 'LEVEL_IO_ERROR')
+  if (code === 'LEVEL_IO_ERROR' && !isDamage(error, detail))
     return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be readable and writable: ${detail}`, {
       cause: error,
     });
   return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be whole: ${detail}`, { cause: error });
 }
 
-function storeError(action: string, path: string, thrown: unknown): StorageError {
+function storeError(action: string, path: string, thrown: unknown): StreamError {
   const error = toError(thrown);
+  if (isDamage(error, error.message))
+    return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot ${action} the checkpoint store "${path}" as it must be whole: ${error.message}`, {
+      cause: error,
+    });
   return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot ${action} the checkpoint store "${path}": ${error.message}`, { cause: error });
 }
 
