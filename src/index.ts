@@ -60,7 +60,7 @@ export type {
   StreamingListener,
 } from './core/listener.ts';
 export type { KeyOf, KeyValuePair, PairOf, Rec, Storable, ValueOf } from './core/records.ts';
-export { milliseconds, minutes, seconds, type BatchTime, type Duration, type Time } from './core/time.ts';
+export { milliseconds, minutes, seconds, type BatchTime, type Duration, type MissedBatches, type Time } from './core/time.ts';
 export {
   AbortError,
   CorruptionError,

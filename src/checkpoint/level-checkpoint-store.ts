@@ -3,11 +3,18 @@ import { Level } from 'level';
 import { present } from '../core/assert.ts';
 import { CorruptionError, LockedError, StorageError, toError, type StreamError } from '../core/errors.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import { probeLevel } from './level-probe.ts';
 
 function causeCode(error: Error): string | undefined {
   const { cause } = error;
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Whether LevelDB says that its files are damaged, or that one is not there. Starting again mends neither. */
+function isDamage(error: Error, detail: string): boolean {
+  const code = causeCode(error);
+  return code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && detail.includes('No such file or directory'));
 }
 
 function openError(path: string, thrown: unknown): StreamError {
@@ -16,15 +23,19 @@ function openError(path: string, thrown: unknown): StreamError {
   const code = causeCode(error);
   if (code === 'LEVEL_LOCKED')
     return new LockedError('STREAM_LOCKED', `Cannot open the checkpoint store "${path}" as no other process may have it open: ${detail}`, { cause: error });
-  if (code === 'LEVEL_IO_ERROR')
+  if (code === 'LEVEL_IO_ERROR' && !isDamage(error, detail))
     return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be readable and writable: ${detail}`, {
       cause: error,
     });
   return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot open the checkpoint store "${path}" as it must be whole: ${detail}`, { cause: error });
 }
 
-function storeError(action: string, path: string, thrown: unknown): StorageError {
+function storeError(action: string, path: string, thrown: unknown): StreamError {
   const error = toError(thrown);
+  if (isDamage(error, error.message))
+    return new CorruptionError('STREAM_CHECKPOINT_STORE', `Cannot ${action} the checkpoint store "${path}" as it must be whole: ${error.message}`, {
+      cause: error,
+    });
   return new StorageError('STREAM_CHECKPOINT_STORE', `Cannot ${action} the checkpoint store "${path}": ${error.message}`, { cause: error });
 }
 
@@ -71,5 +82,6 @@ export function createLevelCheckpointStore(path: string): CheckpointStore {
         return batch.write({ sync: true });
       }),
     close: () => attempt('close', async () => db?.close()),
+    probe: () => probeLevel(path),
   };
 }

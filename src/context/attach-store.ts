@@ -1,7 +1,8 @@
-// Takes a store directory for a context: locks it, reads it, compares it with the graph. Nothing in it changes, but LevelDB's own files and, on a full disk, the ballast.
+// Takes a store directory for a context: locks it, reads it, compares it with the graph. Nothing in it changes, but LevelDB's own files, the mark of its opening and, on a full disk, the ballast.
 import { toError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { guardStore, type GuardedStore } from '../checkpoint/guarded-store.ts';
 import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
@@ -22,7 +23,7 @@ export interface Attachment {
   readonly isDurable: boolean;
   readonly directory: string;
   readonly lock: FileLock;
-  readonly store: CheckpointStore;
+  readonly store: GuardedStore;
   readonly isStoreOpen: boolean;
   /** Why the context must not start. */
   readonly refusal: Error | undefined;
@@ -45,7 +46,8 @@ export async function attachStore({ env, directory, createStore, settings, graph
   return withDirectoryErrors(directory, async () => {
     await makeDirectoryDurably(storeEnv.files, directory, { purpose: 'a store directory', access: 'private' });
     const lock = await lockDirectory(storeEnv, directory);
-    const store = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
+    const made = createStore?.(checkpointDirectory(directory)) ?? createMemoryCheckpointStore();
+    const store = guardStore(made, { files: storeEnv.files, directory });
     try {
       const { applicationId: app, ballastBytes } = settings;
       const reading = await readStore(storeEnv, { directory, app, recordBytesMax: RECORD_BYTES_MAX, ballastBytes }, store);

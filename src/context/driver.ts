@@ -3,7 +3,7 @@ import { publish } from '../core/diagnostics.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import type { CompletedBatch, ListenerBus } from '../core/listener.ts';
 import type { Graph } from '../dstream/graph.ts';
-import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { GuardedStore } from '../checkpoint/guarded-store.ts';
 import type { Env } from '../env/env.ts';
 import { createTaskRunner, DEFAULT_ATTEMPTS, isInsideTask } from '../executor/task-runner.ts';
 import type { LogStatus } from '../journal/journal.ts';
@@ -30,7 +30,7 @@ export interface DriverOptions {
   readonly isDurable: boolean;
   readonly settings: ResolvedContextOptions;
   readonly graph: Graph;
-  readonly store: CheckpointStore;
+  readonly store: GuardedStore;
   readonly isStoreOpen: boolean;
   readonly listeners: ListenerBus;
   /** Stops the context with an error. */
@@ -69,10 +69,11 @@ export class Driver {
 
   /** Recovers the store, runs again what must, and starts the receivers and the batches. */
   async start(): Promise<void> {
-    const { env, settings, graph, listeners } = this.#options;
+    const { env, settings, graph, listeners, store } = this.#options;
     const { applicationId: app, version: codeVersion } = settings;
     const recovered = await this.#recover();
     this.#recovered = recovered;
+    await store.settle();
     await this.#throwIfFailed();
     const { journal, states, migrations, views, batches, identity } = recovered;
     for (const migration of migrations) env.logger.info({ ...migration }, 'state was migrated');
@@ -103,6 +104,8 @@ export class Driver {
       codeVersion,
       graph,
       interval: settings.batchInterval,
+      lastBatchTime: recovered.lastBatchTime,
+      missedBatches: settings.missedBatches,
       journal,
       states,
       checkpointer,

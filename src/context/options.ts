@@ -1,7 +1,7 @@
 // The options of a context, checked once.
 import { KEY_SLOTS } from '../core/key-slot.ts';
 import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
-import { milliseconds, type Duration } from '../core/time.ts';
+import { milliseconds, type Duration, type MissedBatches } from '../core/time.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import type { PidGains } from '../sources/pid-rate-estimator.ts';
 
@@ -138,6 +138,13 @@ export interface StreamingContextOptions {
    * @defaultValue false
    */
   readonly backpressure?: boolean | BackpressureOptions;
+  /**
+   * What becomes of the intervals that passed while no driver ran. `'skip'`: no batch is made for them. `'run'`: a batch is made for each, one after another, so that functions of
+   * `updateStateByKey` are called for each; what waits joins the first of them, and sources that are asked at each batch are asked again once they are through.
+   *
+   * @defaultValue `'skip'`
+   */
+  readonly missedBatches?: MissedBatches;
 }
 
 /** How the rate of receivers follows the batches. The formula is that of Spark's `PIDRateEstimator`. */
@@ -217,6 +224,7 @@ const KNOWN = [
   'batchBytesMax',
   'backlogBytesMax',
   'backpressure',
+  'missedBatches',
 ];
 
 /** Backpressure with its defaults. */
@@ -242,6 +250,12 @@ function resolveBackpressure(value: boolean | BackpressureOptions | undefined): 
     integral: weight('integral', given.integral, 0.2),
     derivative: weight('derivative', given.derivative, 0),
   };
+}
+
+function missedBatchesOption(value: unknown): MissedBatches {
+  if (value === undefined || value === 'skip') return 'skip';
+  if (value === 'run') return 'run';
+  throw optionError(OWNER, 'missedBatches', { expected: "'skip' or 'run'", found: value });
 }
 
 function rddContextOption(value: unknown): RddContext | undefined {
@@ -305,5 +319,6 @@ export function resolveContextOptions(options: StreamingContextOptions): Resolve
     batchBytesMax: whole('batchBytesMax', options.batchBytesMax, 256 * MIB),
     backlogBytesMax: whole('backlogBytesMax', options.backlogBytesMax, 1024 * MIB),
     backpressure: resolveBackpressure(options.backpressure),
+    missedBatches: missedBatchesOption(options.missedBatches),
   };
 }

@@ -1,6 +1,7 @@
 // What a program is made of: the sources, and the operators over several streams. Every method adds to the graph; nothing runs here.
 import { UsageError } from '../core/errors.ts';
 import type { Rec } from '../core/records.ts';
+import type { MissedBatches } from '../core/time.ts';
 import { DStream, type BatchContext } from '../dstream/dstream.ts';
 import { explainGraph, type Explanation } from '../dstream/explain.ts';
 import type { Graph, StreamNode } from '../dstream/graph.ts';
@@ -38,12 +39,14 @@ export abstract class StreamSources {
 
   /** Whether records are logged where a stream does not say otherwise. */
   readonly #isLogged: boolean;
+  readonly #missedBatches: MissedBatches;
 
   /** @internal */
-  constructor(parts: { readonly graph: Graph; readonly rddContext: RddContext; readonly isLogged: boolean }) {
+  constructor(parts: { readonly graph: Graph; readonly rddContext: RddContext; readonly isLogged: boolean; readonly missedBatches: MissedBatches }) {
     this.graph = parts.graph;
     this.rddContext = parts.rddContext;
     this.#isLogged = parts.isLogged;
+    this.#missedBatches = parts.missedBatches;
   }
 
   /**
@@ -135,7 +138,7 @@ export abstract class StreamSources {
 
   /** What each path from a source to an output guarantees, and why. */
   explain(): Explanation {
-    return explainGraph(this.graph);
+    return explainGraph(this.graph, this.#missedBatches);
   }
 
   #nodesOf<T>(kind: 'union' | 'transform', streams: readonly DStream<T>[]): readonly StreamNode<T>[] {

@@ -102,11 +102,12 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    */
   constructor(options: StreamingContextOptions) {
     const settings = resolveContextOptions(options);
-    const { batchInterval, defaultParallelism, rddContext } = settings;
+    const { batchInterval, defaultParallelism, rddContext, missedBatches } = settings;
     super({
       graph: new Graph(batchInterval, defaultParallelism),
       rddContext: rddContext ?? new RddContext({ defaultParallelism }),
       isLogged: settings.writeAheadLog,
+      missedBatches,
     });
     this.#settings = settings;
   }

@@ -20,7 +20,7 @@ export interface BatchInfo {
 /** A batch that runs. */
 export interface StartedBatch extends BatchInfo {
   readonly startedMs: number;
-  /** How long after its interval it began. */
+  /** How long after its interval it began; of an interval that was missed, how long after the start of the driver. */
   readonly schedulingDelayMs: number;
 }
 

@@ -71,6 +71,9 @@ export function batchAfter(time: number, interval: Duration): BatchTime {
   return (floorToBatch(time, interval) + interval) as BatchTime;
 }
 
+/** What becomes of intervals that passed while no driver ran: no batch, or one for each. */
+export type MissedBatches = 'skip' | 'run';
+
 /** Narrows a number read from disk to a batch time; any whole number of milliseconds is one, since the interval may have been another when it was written. */
 export function toBatchTime(value: number): BatchTime {
   return value as BatchTime;

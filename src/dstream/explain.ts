@@ -1,5 +1,6 @@
 // What each path from a source to an output guarantees, computed from what both declare.
 import type { Uid } from '../core/ids.ts';
+import type { MissedBatches } from '../core/time.ts';
 import type { Graph, OutputNode, SourceNode } from './graph.ts';
 
 /** The guarantee of a path: each record counts once, or once or more, or may be lost or come twice where a crash met it in flight. */
@@ -60,17 +61,30 @@ function ancestors(graph: Graph, uid: Uid): ReadonlySet<Uid> {
   return found;
 }
 
-/** Computes the guarantee of each path. */
-export function explainGraph(graph: Graph): Explanation {
+/** What operators on a path make of intervals in which no driver runs. */
+function missedReasons(graph: Graph, reached: ReadonlySet<Uid>, missedBatches: MissedBatches): readonly string[] {
+  if (missedBatches === 'run') return [];
+  return graph.descriptor.operators
+    .filter(({ uid, kind }) => kind === 'updateStateByKey' && reached.has(uid))
+    .map(({ uid }) => `"${uid}": its function is not called for intervals that pass while no driver runs (missedBatches is 'skip')`);
+}
+
+/**
+ * Computes the guarantee of each path.
+ *
+ * @param missedBatches - What becomes of the intervals that pass while no driver runs.
+ */
+export function explainGraph(graph: Graph, missedBatches: MissedBatches): Explanation {
   const paths = graph.outputs.flatMap((output) => {
     const reached = ancestors(graph, output.uid);
     const put = outputPromise(output);
+    const missed = missedReasons(graph, reached, missedBatches);
     return graph.sources
       .filter(({ uid }) => reached.has(uid))
       .map((source): PathGuarantee => {
         const taken = sourcePromise(source);
         const guarantee = !taken.isOnce ? 'best-effort' : put.isOnce ? 'exactly-once' : 'at-least-once';
-        return { source: source.uid, output: output.uid, guarantee, because: [taken.because, put.because] };
+        return { source: source.uid, output: output.uid, guarantee, because: [taken.because, put.because, ...missed] };
       });
   });
   const text = paths

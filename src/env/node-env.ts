@@ -6,10 +6,12 @@ import { createNodeFileSystem } from './node-file-system.ts';
 /** The longest delay a Node timer takes; a longer one would fire at once. */
 const NODE_TIMER_MS_MAX = 2 ** 31 - 1;
 
+/** Sets a timer for as long as it may be, in parts that Node takes; each part looks how much is left, so that one that fires late delays nothing behind it. */
 function setLongTimer(delayMs: number, task: () => void): Timer {
+  const endMs = performance.now() + delayMs;
   let handle: NodeJS.Timeout;
   const arm = (restMs: number): void => {
-    handle = restMs > NODE_TIMER_MS_MAX ? setTimeout(() => arm(restMs - NODE_TIMER_MS_MAX), NODE_TIMER_MS_MAX) : setTimeout(task, Math.max(0, restMs));
+    handle = restMs > NODE_TIMER_MS_MAX ? setTimeout(() => arm(endMs - performance.now()), NODE_TIMER_MS_MAX) : setTimeout(task, Math.max(0, restMs));
   };
   arm(delayMs);
   return { cancel: () => clearTimeout(handle) };

@@ -4,7 +4,7 @@ import { publish, type RecoveryFound } from '../core/diagnostics.ts';
 import { UsageError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
-import { toBatchTime } from '../core/time.ts';
+import { toBatchTime, type BatchTime } from '../core/time.ts';
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
@@ -27,6 +27,7 @@ import { attachState } from './attach-state.ts';
 import { compareGraphs } from './compare-graphs.ts';
 import { decideBatch, type BatchAction } from './decide-batch.ts';
 import { claimSinks, type SinkOutput } from './judge-sinks.ts';
+import { lastBatchTime } from './last-batch-time.ts';
 import { relocate, scanEvents, type EventScan } from './read-events.ts';
 import { restoreCheckpoint, type Restored } from './restore-checkpoint.ts';
 import { createStore, journalDirectory, readOwner } from './store-layout.ts';
@@ -78,6 +79,8 @@ export interface Recovered {
   readonly retained: readonly StoredHead[];
   readonly nextCheckpoint: number;
   readonly views: ReadonlyMap<Uid, SinkView>;
+  /** The last batch that a plan, a checkpoint or a row of a sink names; 0 if there is none. The next one is later. */
+  readonly lastBatchTime: BatchTime;
   /** What must run again, oldest first. */
   readonly batches: readonly { readonly batch: LedgerBatch; readonly action: Extract<BatchAction, 'rerun' | 'state-only'> }[];
 }
@@ -194,7 +197,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
     const { retained, nextNumber: nextCheckpoint } = restored;
-    return { identity, watch, space, journal, states, migrations, checkpoints, retained, nextCheckpoint, views, batches };
+    const lastTime = lastBatchTime({ ledger, heads: retained, views });
+    return { identity, watch, space, journal, states, migrations, checkpoints, retained, nextCheckpoint, views, lastBatchTime: lastTime, batches };
   } catch (error) {
     // The refusal is what counts; what cannot be closed behind it ends with the process.
     for (const close of opened) await close().catch(() => undefined);

@@ -4,7 +4,7 @@ import { publish } from '../core/diagnostics.ts';
 import { graphFingerprint } from '../core/graph-descriptor.ts';
 import { toHex, type Uid } from '../core/ids.ts';
 import type { BatchInfo, ListenerBus } from '../core/listener.ts';
-import type { Duration } from '../core/time.ts';
+import type { BatchTime, Duration, MissedBatches } from '../core/time.ts';
 import type { Graph } from '../dstream/graph.ts';
 import type { Env } from '../env/env.ts';
 import { pause } from '../env/pause.ts';
@@ -28,6 +28,10 @@ export interface SchedulerOptions {
   readonly codeVersion: string;
   readonly graph: Graph;
   readonly interval: Duration;
+  /** The last batch that a plan, a checkpoint or a row of a sink names; 0 if there is none. */
+  readonly lastBatchTime: BatchTime;
+  /** What becomes of the intervals since then. */
+  readonly missedBatches: MissedBatches;
   readonly journal: Journal;
   readonly states: Map<Uid, KeyedState>;
   readonly checkpointer: Checkpointer;
@@ -51,7 +55,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#clock = new BatchClock(options.env.clock, options.interval, options.journal.ledger.lastBatchTime);
+    this.#clock = new BatchClock(options.env.clock, options.interval, { last: options.lastBatchTime, missedBatches: options.missedBatches });
     this.#fingerprint = graphFingerprint(options.graph.descriptor);
   }
 
@@ -100,7 +104,9 @@ export class Scheduler {
   }
 
   async #runNext(): Promise<void> {
-    const batch = await this.#plan(await this.#options.poll());
+    // What is asked at each batch had nothing to answer while nobody asked: it waits for the first batch whose interval is of this life.
+    const offers = this.#clock.isNextMissed ? new Map<Uid, SourceOffer>() : await this.#options.poll();
+    const batch = await this.#plan(offers);
     await this.#run(batch, 'first');
     const { checkpointer } = this.#options;
     if (checkpointer.isDue(batch.batchTime)) await checkpointer.begin(batch.batchTime);
@@ -148,7 +154,7 @@ export class Scheduler {
     if (mode === 'state-only') await runBatch(options, mode);
     else {
       const startedMs = this.#clock.nowMs;
-      const schedulingDelayMs = Math.max(0, startedMs - batchTime);
+      const schedulingDelayMs = mode === 'first' ? this.#clock.delayMs(batchTime) : Math.max(0, startedMs - batchTime);
       const started = { ...this.#infoOf(batch, mode === 'rerun'), startedMs, schedulingDelayMs };
       listeners.post('onBatchStarted', () => started);
       const written = await runBatch(options, mode);

@@ -1,5 +1,5 @@
 /**
- * Simulations of the outside world, to test programs, sinks and stores: a disk that loses what was not synced, a process that dies at its n-th step, a clock that a test moves.
+ * Simulations of the outside world, to test programs, sinks and stores: a disk that loses what was not synced, a process that dies at its n-th step, a clock that a test moves; and rules that a store of your own must keep.
  *
  * @packageDocumentation
  */
@@ -13,3 +13,4 @@ export { createSimEnv, type SimEnvOptions } from './sim-env.ts';
 export { createSimFileSystem, type SimFileSystemOptions } from './sim-file-system.ts';
 export { SimProcess, SimulatedDeath, type SimProcessOptions, type SimulatedFault, type SimulatedPause, type StepName } from './sim-process.ts';
 export { createSimSink, SimTable, type SimCommit } from './sim-sink.ts';
+export { checkStoreConformance, type StorePlace, type StoreUnderTest } from './store-conformance.ts';

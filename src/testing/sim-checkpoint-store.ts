@@ -1,6 +1,7 @@
 // A checkpoint store in memory whose calls are steps of a simulated process: the process can die before a batch is applied, or after it and before the answer.
 import { LockedError, StorageError } from '../core/errors.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { applyToMemory, readFromMemory } from '../checkpoint/memory-values.ts';
 import type { SimProcess } from './sim-process.ts';
 
 /** What survives of a simulated store. */
@@ -23,15 +24,10 @@ export function createSimCheckpointStore(image: SimCheckpointImage, process: Sim
         image.isCreated = true;
         image.owner = process;
       }),
-    read: (keys) => process.run('store.read', () => keys.map((key) => image.values.get(key))),
+    read: (keys) => process.run('store.read', () => readFromMemory(image.values, keys)),
     keys: (prefix) => process.run('store.keys', () => [...image.values.keys()].filter((key) => key.startsWith(prefix)).sort()),
     async write(changes) {
-      await process.run('store.write', () => {
-        for (const change of changes) {
-          if (change.kind === 'put') image.values.set(change.key, Buffer.from(change.value));
-          else image.values.delete(change.key);
-        }
-      });
+      await process.run('store.write', () => applyToMemory(image.values, changes));
       await process.run('store.written', () => undefined);
     },
     close: () =>

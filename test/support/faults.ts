@@ -6,11 +6,14 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -58,6 +61,13 @@ function canMount(): boolean {
   }
 }
 
+/** The library that shows a process another wall clock, or undefined if this machine lacks it. */
+function findFaketime(): string | undefined {
+  const root = '/usr/lib';
+  const directories = [root, ...readdirSync(root).map((name) => join(root, name))].map((directory) => join(directory, 'faketime'));
+  return directories.map((directory) => join(directory, 'libfaketime.so.1')).find((path) => existsSync(path));
+}
+
 /** What a test may need besides programs on the path. */
 const ABILITIES: Readonly<Record<string, () => boolean>> = {
   root: () => process.getuid?.() === 0,
@@ -65,6 +75,7 @@ const ABILITIES: Readonly<Record<string, () => boolean>> = {
   tracing: () =>
     findTool('strace') !== undefined && canRun('strace', '-f', '-qq', '-o', '/dev/null', '--seccomp-bpf', '-e', 'inject=fdatasync:error=EIO', 'true'),
   'loop devices': () => canRun('losetup', '-f'),
+  faketime: () => findFaketime() !== undefined,
 };
 const known = new Map<string, boolean>();
 
@@ -80,7 +91,7 @@ export interface Skippable {
   skip(note?: string): never;
 }
 
-/** Skips a test, loudly, on a machine that lacks one of these: programs, `root`, `mounting`, `tracing`, `loop devices`. */
+/** Skips a test, loudly, on a machine that lacks one of these: programs, `root`, `mounting`, `tracing`, `loop devices`, `faketime`. */
 export function requireTools(context: Skippable, needs: readonly string[]): void {
   const missing = needs.filter((need) => !isThere(need));
   if (missing.length > 0) notRun(context, missing.join(', '));
@@ -90,6 +101,29 @@ export function requireTools(context: Skippable, needs: readonly string[]): void
 export function notRun(context: Skippable, missing: string): never {
   process.stderr.write(`\nNOT RUN: ${context.task.name} as ${missing} is missing\n`);
   return context.skip(`${missing} is missing`);
+}
+
+/** A wall clock for a process, which a test sets; its monotonic clock is the real one. */
+export class WallClock {
+  /** What the process needs in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #file: string = join(makeScratch(), 'offset');
+
+  constructor(offsetSeconds = 0) {
+    this.set(offsetSeconds);
+    this.env = {
+      LD_PRELOAD: findFaketime() ?? '',
+      FAKETIME_TIMESTAMP_FILE: this.#file,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
+  }
+
+  /** Sets the clock to so many seconds after the real one. */
+  set(offsetSeconds: number): void {
+    writeFileSync(`${this.#file}.new`, `${offsetSeconds < 0 ? '' : '+'}${offsetSeconds}\n`);
+    renameSync(`${this.#file}.new`, this.#file);
+  }
 }
 
 const held = new Set<() => void>();

@@ -1,7 +1,7 @@
 // A program for the tests of real processes; VARIANT says what is special about it. It imports the built package by its name, as a user's does.
 import { levelSink, milliseconds, runMain, StreamingContext } from 'millrace';
 
-const { VARIANT = '', PORT = '1', DIRECTORY = '', TABLE = '', ACKNOWLEDGED = '', CHECKPOINT_MS = '500' } = process.env;
+const { VARIANT = '', PORT = '1', DIRECTORY = '', TABLE = '', ACKNOWLEDGED = '', CHECKPOINT_MS = '500', MISSED = 'skip', BATCHES = '' } = process.env;
 
 function create() {
   const context = new StreamingContext({
@@ -10,7 +10,10 @@ function create() {
     checkpointInterval: milliseconds(Number(CHECKPOINT_MS)),
     blockInterval: milliseconds(20),
     receiverRestartDelay: milliseconds(50),
+    missedBatches: MISSED,
   });
+  // With BATCHES each batch is a line of the log, with what the wall clock says.
+  if (BATCHES === '1') context.addListener({ onBatchCompleted: ({ batchTime }) => void process.stderr.write(`batch ${batchTime} at ${Date.now()}\n`) });
   const lines = context.socketTextStream('127.0.0.1', Number(PORT), { uid: 'lines', acknowledged: ACKNOWLEDGED === '1', lineBytesMax: 100_000 });
   const pairs = (VARIANT === 'other-graph' ? lines.filter((line) => line !== '') : lines).map((line) => {
     if (VARIANT === 'throws' && line === 'boom') throw new Error('the function does not like boom');

@@ -4,6 +4,7 @@ import { toBatchTime } from '../../../src/core/time.ts';
 import { compareGraphs } from '../../../src/recovery/compare-graphs.ts';
 import { decideBatch } from '../../../src/recovery/decide-batch.ts';
 import { judgeRow } from '../../../src/recovery/judge-rows.ts';
+import { lastBatchTime } from '../../../src/recovery/last-batch-time.ts';
 import { compareFingerprints, compareWithRows } from '../../../src/scheduler/compare-rerun.ts';
 
 const time = toBatchTime;
@@ -40,6 +41,19 @@ describe('judgeRow()', () => {
   );
   it('refuses a row of a partition that the plan does not have', () =>
     expect(judgeRow({ partitionId: 2, row: row(200), expected, unfinished }).kind).toBe('refuse'));
+});
+
+describe('lastBatchTime()', () => {
+  const row = (batchTime: number) => ({ batchTime: time(batchTime), planId: 'p', epoch: 1, fingerprint: 'f', rows: 1 });
+  it.each([
+    ['nothing', 0, [], [], 0],
+    ['a plan', 300, [200, 100], [100, 200], 300],
+    ['a checkpoint', 100, [300, 400], [100], 400],
+    ['a row, whichever', 100, [100], [100, 500, 300], 500],
+  ])('is that of %s', (_name, planned, heads, rows, last) => {
+    const views = new Map(rows.map((each, index) => [`sink-${index}`, { rows: new Map([[index, row(each)]]) }]));
+    expect(lastBatchTime({ ledger: { lastBatchTime: time(planned) }, heads: heads.map((batchTime) => ({ head: { batchTime } })), views })).toBe(last);
+  });
 });
 
 describe('compareGraphs()', () => {
