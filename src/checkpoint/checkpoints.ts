@@ -178,8 +178,14 @@ export class Checkpoints {
 
   /** Removes a checkpoint, but for the blobs that one of `retained` names too. */
   async drop(old: StoredHead, retained: readonly StoredHead[]): Promise<void> {
-    const named = new Set(retained.flatMap(keysOf));
-    await this.#remove(keysOf(old).filter((key) => !named.has(key)));
+    // A slot that did not change is the same object in one head and the next: its blobs need no look.
+    const shared = new Set(retained.flatMap(({ head }) => head.slots));
+    const blobs = old.head.slots.flatMap((slot) => (shared.has(slot) ? [] : slot.blobs.map((blob) => blob.key)));
+    const slots = new Set(old.head.slots.filter((slot) => !shared.has(slot)).map(({ uid, slot }) => `${uid}/${slot}`));
+    const named = new Set(
+      retained.flatMap(({ head }) => head.slots.flatMap(({ uid, slot, blobs: refs }) => (slots.has(`${uid}/${slot}`) ? refs.map((ref) => ref.key) : []))),
+    );
+    await this.#remove([headKey(old.head.number), old.head.ledger.key, ...blobs.filter((key) => !named.has(key))]);
   }
 
   async #remove(keys: readonly string[]): Promise<void> {

@@ -46,10 +46,11 @@ export function stateKey(uid: string, slot: number, { number, kind }: { readonly
   return `state/${encodeURIComponent(uid)}/${String(slot).padStart(SLOT_DIGITS, '0')}/${paddedNumber(number)}/${kind}`;
 }
 
-/** The number of the checkpoint that wrote a key; 0 for a key of another kind. */
+/** The number of the checkpoint that wrote a key; 0 for a key that names none. */
 export function numberOfKey(key: string): number {
-  const match = /(\d{16})(\/base|\/delta)?$/.exec(key);
-  return match?.[1] === undefined ? 0 : Number(match[1]);
+  const end = key.endsWith('/base') ? key.length - '/base'.length : key.endsWith('/delta') ? key.length - '/delta'.length : key.length;
+  const number = Number(key.slice(end - NUMBER_DIGITS, end));
+  return Number.isSafeInteger(number) ? number : 0;
 }
 
 const blobShape: Shape<BlobRef> = object({ key: string, bytes: count, crc: count });
