@@ -1,7 +1,7 @@
 // Finds the checkpoint to go on from, reads it, and folds the journal behind it. A damaged newest one falls back to the older, then to the whole log, then to a refusal.
 import { CorruptionError } from '../core/errors.ts';
 import { applyEvent, type LoggedEvent } from '../journal/apply-event.ts';
-import { decodeLedger, emptyLedger, type Ledger, type LoggedBlock } from '../journal/ledger.ts';
+import { decodeLedger, emptyLedger, type Ledger, type LedgerInput, type LoggedBlock } from '../journal/ledger.ts';
 import { acceptHead, type AcceptScene, type Anchor } from '../checkpoint/accept-head.ts';
 import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import { KeyedState } from '../state/keyed-state.ts';
@@ -68,10 +68,10 @@ function relocateBlocks(ledger: Ledger, events: readonly LoggedEvent[]): void {
     );
   };
   ledger.waiting = ledger.waiting.map(relocate);
-  ledger.batches = ledger.batches.map((batch) => ({
-    ...batch,
-    inputs: new Map([...batch.inputs].map(([stream, { blocks, files }]) => [stream, { blocks: blocks.map(relocate), files }])),
-  }));
+  const relocateInputs = (inputs: ReadonlyMap<string, LedgerInput>): ReadonlyMap<string, LedgerInput> =>
+    new Map([...inputs].map(([stream, { blocks, files }]) => [stream, { blocks: blocks.map(relocate), files }]));
+  ledger.batches = ledger.batches.map((batch) => ({ ...batch, inputs: relocateInputs(batch.inputs) }));
+  ledger.replacing = ledger.replacing.map(({ by, inputs }) => ({ by, inputs: relocateInputs(inputs) }));
 }
 
 /**
