@@ -4,7 +4,19 @@ import { CorruptionError, toError } from '../core/errors.ts';
 import { graphDescriptorShape } from '../core/graph-descriptor.ts';
 import { array, boolean, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
 import { toBatchTime } from '../core/time.ts';
-import type { BatchCompleted, BatchPlanned, BatchReplaced, BlockAdded, CheckpointWritten, Forgotten, InputFile, JournalEvent, Opened, SourcePositioned, SourceRange } from './events.ts';
+import type {
+  BatchCompleted,
+  BatchPlanned,
+  BatchReplaced,
+  BlockAdded,
+  CheckpointWritten,
+  Forgotten,
+  InputFile,
+  JournalEvent,
+  Opened,
+  SourcePositioned,
+  SourceRange,
+} from './events.ts';
 
 /** The version written into every event, and the only one read. Part of the format. */
 export const EVENT_VERSION = 1;

@@ -6,6 +6,7 @@ import { acceptHead, type AcceptScene, type Anchor } from '../checkpoint/accept-
 import { HEADS_RETAINED, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import { KeyedState } from '../state/keyed-state.ts';
 import { decodeSlot } from '../state/slot-codec.ts';
+import { droppedSince } from './store-facts.ts';
 
 /** What was restored. */
 export interface Restored {
@@ -29,13 +30,14 @@ function anchorsOf(events: readonly LoggedEvent[]): readonly Anchor[] {
   return events.flatMap(({ event }) => (event.kind === 'checkpoint' ? [{ number: event.number, headHash: event.headHash }] : []));
 }
 
-/** Reads ledger and state of a head; undefined if any part of it is missing or damaged. */
-async function readHead(checkpoints: Checkpoints, { head }: StoredHead): Promise<HeadContent | undefined> {
+/** Reads ledger and state of a head, or its ledger only; undefined if any part of it is missing or damaged. */
+async function readHead(checkpoints: Checkpoints, { head }: StoredHead, isLedgerOnly: boolean): Promise<HeadContent | undefined> {
   const [ledgerBytes] = await checkpoints.readBlobs([head.ledger]);
   const states = new Map<string, KeyedState>();
   try {
     if (ledgerBytes === undefined) return undefined;
     const ledger = decodeLedger(ledgerBytes);
+    if (isLedgerOnly) return ledger.lsn === head.lsn ? { ledger, states } : undefined;
     const blobs = await checkpoints.readBlobs(head.slots.flatMap((slot) => slot.blobs.slice(0, 1)));
     for (const [index, ref] of head.slots.entries()) {
       const bytes = blobs[index];
@@ -77,13 +79,13 @@ function relocateBlocks(ledger: Ledger, events: readonly LoggedEvent[]): void {
 /**
  * Restores from checkpoints and journal.
  *
- * @param log - The first and the last lsn of the log.
+ * @param log - The first and the last lsn of the log, and whether the state is left alone, for a look that decides nothing.
  * @throws {CorruptionError} If no checkpoint fits and the log does not reach back to its first record, or a checkpoint is ahead of the log.
  */
 export async function restoreCheckpoint(
   checkpoints: Checkpoints,
   events: readonly LoggedEvent[],
-  log: { readonly first: number; readonly last: number },
+  log: { readonly first: number; readonly last: number; readonly isLedgerOnly?: boolean },
 ): Promise<Restored> {
   const found = await checkpoints.heads();
   const anchors = anchorsOf(events);
@@ -92,6 +94,7 @@ export async function restoreCheckpoint(
   const { ledger, states } = chosen.content;
   for (const logged of events) if (logged.position.lsn > ledger.lsn) applyEvent(ledger, logged);
   relocateBlocks(ledger, events);
+  for (const uid of droppedSince(ledger, chosen.accepted)) states.delete(uid);
   return {
     ledger,
     states,
@@ -116,7 +119,7 @@ interface ChosenHead extends Pick<Restored, 'accepted' | 'isAnchored' | 'retaine
 async function chooseHead(
   checkpoints: Checkpoints,
   found: { readonly whole: readonly StoredHead[]; readonly damaged: readonly number[] },
-  scene: Pick<AcceptScene, 'anchors' | 'log'>,
+  scene: Pick<AcceptScene, 'anchors'> & { readonly log: AcceptScene['log'] & { readonly isLedgerOnly?: boolean } },
 ): Promise<ChosenHead> {
   let { whole, damaged } = found;
   for (;;) {
@@ -126,7 +129,7 @@ async function chooseHead(
       throw new CorruptionError(verdict.code, `Cannot go on from a checkpoint as it must fit the log: ${verdict.why}. Nothing was changed`);
     const accepted = verdict.kind === 'head' ? whole.find(({ head }) => head.number === verdict.number) : undefined;
     if (accepted === undefined) return { accepted, isAnchored: false, retained: [], content: { ledger: emptyLedger(), states: new Map() } };
-    const content = await readHead(checkpoints, accepted);
+    const content = await readHead(checkpoints, accepted, scene.log.isLedgerOnly === true);
     if (content !== undefined) {
       const retained = whole.filter(({ head }) => head.number <= accepted.head.number).slice(0, HEADS_RETAINED);
       return { accepted, isAnchored: verdict.kind === 'head' && verdict.isAnchored, retained, content };

@@ -109,12 +109,23 @@ async function prepareAll(options: RunBatchOptions, output: SinkWork): Promise<P
   return all;
 }
 
+/** Refuses rows of the batch that another plan wrote: they are of another directory, not of a program that is not deterministic. */
+function requireOwnRows({ batch: { batchTime, planId } }: RunBatchOptions, uid: Uid, rows: SinkView['rows']): void {
+  for (const [partitionId, row] of rows) {
+    if (row.batchTime !== batchTime || row.planId === planId) continue;
+    throw new CorruptionError(
+      'STREAM_SINK_CONFLICT',
+      `Cannot run batch ${batchTime} again as the rows of "${uid}" must be of its plan ${planId}: partition ${partitionId} is of plan ${row.planId}, so another directory wrote it. Nothing of the rerun was committed`,
+    );
+  }
+}
+
 function differenceError(batch: LedgerBatch, uid: Uid, differences: readonly RerunDifference[]): CorruptionError {
   const [first] = differences;
   return new CorruptionError(
     'STREAM_BATCH_DIFFERS',
     `Cannot run batch ${batch.batchTime} again as it must give what its first run gave: partition ${String(first?.partitionId)} of "${uid}" has the fingerprint ${first?.now ?? 'of no rows'}, ` +
-      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan and the code version are the same, so the program is not deterministic ` +
+      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan, the code version and the graph are the same, so the program is not deterministic ` +
       '(does it use a clock, random numbers or the order of a set?) or was changed without a new version. Nothing of the rerun was committed',
   );
 }
@@ -160,7 +171,9 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
   for (const output of sinkWork(options)) sinks.set(output.uid, { output, prepared: await prepareAll(options, output) });
   await computeStates(options);
   for (const [uid, { output, prepared }] of sinks) {
-    if (output.sink.guarantee !== 'transactional' || options.hasLost) continue;
+    if (output.sink.guarantee !== 'transactional') continue;
+    requireOwnRows(options, uid, rowsOf(options, uid));
+    if (options.hasLost) continue;
     const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
     if (differences.length > 0) throw differenceError(options.batch, uid, differences);
   }

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GraphDescriptor, OperatorDescriptor } from '../../../src/core/graph-descriptor.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
-import { compareGraphs } from '../../../src/recovery/compare-graphs.ts';
 import { decideBatch } from '../../../src/recovery/decide-batch.ts';
 import { judgeRow } from '../../../src/recovery/judge-rows.ts';
 import { compareFingerprints, compareWithRows } from '../../../src/scheduler/compare-rerun.ts';
@@ -40,31 +38,6 @@ describe('judgeRow()', () => {
   );
   it('refuses a row of a partition that the plan does not have', () =>
     expect(judgeRow({ partitionId: 2, row: row(200), expected, unfinished }).kind).toBe('refuse'));
-});
-
-describe('compareGraphs()', () => {
-  const operator = (uid: string, change: Partial<OperatorDescriptor> = {}): OperatorDescriptor => ({
-    uid,
-    isPositional: false,
-    kind: 'map',
-    parents: [],
-    isStateful: false,
-    ...change,
-  });
-  const graph = (...operators: readonly OperatorDescriptor[]): GraphDescriptor => ({ batchIntervalMs: 1000, operators });
-  const base = graph(operator('a'), operator('b', { parents: ['a'], partitions: 2, codec: 'json-1' }));
-  it.each<readonly [string, GraphDescriptor, readonly string[]]>([
-    ['the same', base, []],
-    ['a new operator', graph(...base.operators, operator('c')), ['map "c" is new']],
-    ['one that is gone', graph(operator('a')), ['map "b" is gone']],
-    ['a rename', graph(operator('a'), operator('c', { parents: ['a'], partitions: 2, codec: 'json-1' })), ['map "b" is gone', 'map "c" is new']],
-    ['another kind', graph(operator('a', { kind: 'filter' }), base.operators[1] as OperatorDescriptor), ['filter "a": kind was "map", is "filter"']],
-    ['other partitions', graph(operator('a'), operator('b', { parents: ['a'], partitions: 3, codec: 'json-1' })), ['map "b": partitions was 2, is 3']],
-    ['another codec', graph(operator('a'), operator('b', { parents: ['a'], partitions: 2 })), ['map "b": codec was "json-1", is none']],
-    ['other parents', graph(operator('a'), operator('b', { parents: ['b'], partitions: 2, codec: 'json-1' })), ['map "b": parents was "a", is "b"']],
-    ['another order', graph(...base.operators.toReversed()), ['the order was a, b, is b, a']],
-    ['another interval', { ...base, batchIntervalMs: 500 }, ['the batch interval was 1000 ms, is 500 ms']],
-  ])('%s', (_name, now, differences) => expect(compareGraphs(base, now)).toEqual(differences));
 });
 
 describe('comparing a rerun', () => {
