@@ -215,6 +215,11 @@ describe('consent', () => {
     bench.feed('a');
     await bench.run(bench.words({ ...COUNTS, sink: 'sums' }), { accept: { forgetSink: ['totals'] } });
     expect([bench.counts('totals'), bench.counts('sums')]).toEqual([{ a: 1 }, { a: 2 }]);
+    const back = await bench.open(bench.words(), { accept: { forgetSink: ['sums'] } });
+    await expect(bench.drive(back.start())).rejects.toMatchObject({
+      code: 'STREAM_SINK_CONFLICT',
+      message: expect.stringContaining('was forgotten by consent') as string,
+    });
   });
   it('drops what waits of a stream that is gone, and no position of it', async () => {
     const bench = new Bench('a', 'b');
