@@ -1,11 +1,12 @@
 // Runs one command and turns whatever comes of it into lines and an exit code.
-import { CorruptionError, StreamError, toError } from '../core/errors.ts';
+import { CorruptionError, exitCodeOf, StreamError, toError } from '../core/errors.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { parseCommand, USAGE, type Command } from './arguments.ts';
 import { dump } from './dump.ts';
 import { TOOL_CODES, toolCodeOf, type ToolCode } from './exit-codes.ts';
 import { fsck } from './fsck.ts';
 import { inspect } from './inspect.ts';
+import { plan } from './plan.ts';
 import { repair } from './repair.ts';
 import type { Tool } from './tool.ts';
 
@@ -19,12 +20,14 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
       return dump(command, tool);
     case 'repair':
       return repair(command, tool);
+    case 'plan':
+      return plan(command, tool);
   }
 }
 
 function report(thrown: unknown, command: Command | undefined, tool: Tool): ToolCode {
   const error = toError(thrown);
-  const exitCode = toolCodeOf(error);
+  const exitCode = command?.name === 'plan' ? exitCodeOf(error) : toolCodeOf(error);
   tool.err(error instanceof StreamError ? `${error.code}: ${error.message}` : (error.stack ?? error.message));
   if (command === undefined) for (const line of USAGE) tool.err(line);
   // A dump has one object per record and no other.

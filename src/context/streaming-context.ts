@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { present } from '../core/assert.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { flagOption, optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
@@ -161,6 +162,16 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     context.#drains = drain;
     await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept });
     return context;
+  }
+
+  /**
+   * What the tools compare a store with.
+   *
+   * @internal
+   */
+  static describe(context: StreamingContext): { readonly app: string; readonly graph: GraphDescriptor; readonly codeVersion: string } {
+    const { applicationId: app, version: codeVersion } = context.#settings;
+    return { app, graph: context.graph.descriptor, codeVersion };
   }
 
   /** The state of the context. */
