@@ -25,13 +25,18 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
   }
 }
 
+/** Whether the answer is one object. A dump has one per record and no other. */
+function isAnsweredAsObject(command: Command | undefined): boolean {
+  return command !== undefined && command.name !== 'help' && command.name !== 'dump' && command.isJson;
+}
+
 function report(thrown: unknown, command: Command | undefined, tool: Tool): ToolCode {
   const error = toError(thrown);
-  const exitCode = command?.name === 'plan' ? exitCodeOf(error) : toolCodeOf(error);
+  // What ends a plan would end a start as well.
+  const exitCode = (command?.name === 'plan' ? exitCodeOf : toolCodeOf)(error);
   tool.err(error instanceof StreamError ? `${error.code}: ${error.message}` : (error.stack ?? error.message));
   if (command === undefined) for (const line of USAGE) tool.err(line);
-  // A dump has one object per record and no other.
-  if (command !== undefined && command.name !== 'help' && command.name !== 'dump' && command.isJson) {
+  if (isAnsweredAsObject(command)) {
     const code = error instanceof StreamError ? error.code : undefined;
     tool.out(JSON.stringify({ exitCode, error: { code, message: error.message, damage: error instanceof CorruptionError ? error.damage : undefined } }));
   }

@@ -5,8 +5,9 @@ import type { Uid } from '../core/ids.ts';
 import type { StoredHead } from '../checkpoint/checkpoints.ts';
 import { emptyLedger, type GivenUp, type Ledger, type LedgerBatch } from '../journal/ledger.ts';
 import { batchesAgain, type BatchesAgain, type Program } from './bound-batches.ts';
-import { planUpgrade, type ConsentKind, type Upgrade } from './plan-upgrade.ts';
+import { planUpgrade, type Upgrade } from './plan-upgrade.ts';
 import { storeFacts } from './store-facts.ts';
+import type { ConsentKind } from './upgrade-scene.ts';
 
 /** What may be given up at a start: exactly what the start needs, named one by one. `millrace plan` and the error of a start that lacks consent print it. */
 export interface Acceptance {

@@ -50,7 +50,7 @@ export class Lineage {
     const known = this.#descent.get(operator.uid);
     if (known !== undefined) return known;
     const children = [...this.operators.values()].filter(({ parents }) => parents.includes(operator.uid));
-    const text = sha256Hex(JSON.stringify([operator.kind, children.map((child) => [nameOf(child, false), this.#descentOf(child)]).toSorted()]));
+    const text = sha256Hex(JSON.stringify([operator.kind, children.map((child) => `${nameOf(child, false)} ${this.#descentOf(child)}`).toSorted()]));
     this.#descent.set(operator.uid, text);
     return text;
   }

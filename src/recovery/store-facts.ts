@@ -5,7 +5,7 @@ import type { StoredHead } from '../checkpoint/checkpoints.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import { bytesOf, type Ledger, type LedgerInput } from '../journal/ledger.ts';
 import type { BatchAgain } from './bound-batches.ts';
-import type { HeldInput, HeldState, StoreFacts } from './plan-upgrade.ts';
+import type { HeldInput, HeldState, StoreFacts } from './upgrade-scene.ts';
 
 /** The codecs that this version reads. */
 const CODECS = { state: [VALUE_CODEC_NAME], records: ['lines', 'json-lines'] } as const;

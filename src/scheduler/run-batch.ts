@@ -9,7 +9,7 @@ import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { collectPartition, type RddNode } from '../rdd/node.ts';
 import type { PreparedRows, Sink, SinkView } from '../sinks/sink.ts';
 import type { BatchWork } from './batch-work.ts';
-import { compareFingerprints, compareWithRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
+import { compareFingerprints, compareWithRows, foreignRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
 
 /** What a batch runs with. */
 export interface RunBatchOptions {
@@ -109,15 +109,12 @@ async function prepareAll(options: RunBatchOptions, output: SinkWork): Promise<P
   return all;
 }
 
-/** Refuses rows of the batch that another plan wrote: they are of another directory, not of a program that is not deterministic. */
-function requireOwnRows({ batch: { batchTime, planId } }: RunBatchOptions, uid: Uid, rows: SinkView['rows']): void {
-  for (const [partitionId, row] of rows) {
-    if (row.batchTime !== batchTime || row.planId === planId) continue;
-    throw new CorruptionError(
-      'STREAM_SINK_CONFLICT',
-      `Cannot run batch ${batchTime} again as the rows of "${uid}" must be of its plan ${planId}: partition ${partitionId} is of plan ${row.planId}, so another directory wrote it. Nothing of the rerun was committed`,
-    );
-  }
+/** Rows of the batch under another plan are of another directory, not of a program that is not deterministic. */
+function foreignError({ batch: { batchTime, planId } }: RunBatchOptions, uid: Uid, partitionId: number): CorruptionError {
+  return new CorruptionError(
+    'STREAM_SINK_CONFLICT',
+    `Cannot run batch ${batchTime} again as the rows of "${uid}" must be of its plan ${planId}: partition ${partitionId} is of another plan, so another directory wrote it. Nothing of the rerun was committed`,
+  );
 }
 
 function differenceError(batch: LedgerBatch, uid: Uid, differences: readonly RerunDifference[]): CorruptionError {
@@ -172,7 +169,8 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
   await computeStates(options);
   for (const [uid, { output, prepared }] of sinks) {
     if (output.sink.guarantee !== 'transactional') continue;
-    requireOwnRows(options, uid, rowsOf(options, uid));
+    const [foreign] = foreignRows(rowsOf(options, uid), options.batch);
+    if (foreign !== undefined) throw foreignError(options, uid, foreign);
     if (options.hasLost) continue;
     const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
     if (differences.length > 0) throw differenceError(options.batch, uid, differences);

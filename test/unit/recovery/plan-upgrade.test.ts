@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GraphDescriptor, OperatorDescriptor } from '../../../src/core/graph-descriptor.ts';
-import { planUpgrade, type StoreFacts, type Upgrade } from '../../../src/recovery/plan-upgrade.ts';
+import { planUpgrade, type Upgrade } from '../../../src/recovery/plan-upgrade.ts';
+import type { StoreFacts } from '../../../src/recovery/upgrade-scene.ts';
 
 type Edit = Partial<OperatorDescriptor>;
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toBatchTime } from '../../../src/core/time.ts';
 import { decideBatch } from '../../../src/recovery/decide-batch.ts';
 import { judgeRow } from '../../../src/recovery/judge-rows.ts';
-import { compareFingerprints, compareWithRows } from '../../../src/scheduler/compare-rerun.ts';
+import { compareFingerprints, compareWithRows, foreignRows } from '../../../src/scheduler/compare-rerun.ts';
 
 const time = toBatchTime;
 
@@ -46,6 +46,15 @@ describe('comparing a rerun', () => {
     expect(compareFingerprints(prints([0, 'a'], [1, 'b'], [2, 'c']), prints([0, 'a'], [1, 'x'], [3, 'd'])).map(({ partitionId }) => partitionId)).toEqual([
       1, 2, 3,
     ]);
+  });
+  it('tells rows of another plan from rows that differ', () => {
+    const row = (batchTime: number, planId: string) => ({ batchTime: time(batchTime), planId, epoch: 1, fingerprint: 'a', rows: 1 });
+    const rows = new Map([
+      [0, row(200, 'p')],
+      [1, row(200, 'x')],
+      [2, row(100, 'x')],
+    ]);
+    expect(foreignRows(rows, { batchTime: time(200), planId: 'p' })).toEqual([1]);
   });
   it('looks only at rows of the batch itself', () => {
     const rows = new Map([
