@@ -91,9 +91,10 @@ describe.each<readonly [string, Version]>([
   ['replaces batches', NEW],
   ['drops state and a sink, and replaces batches', COPIES_ONLY],
 ])('a start that %s', (_name, version) => {
-  it.each<readonly [Crash, 'the new version' | 'the old version first']>([
+  it.each<readonly [Crash, 'the new version' | 'the new version without consent' | 'the old version first']>([
     ['kill', 'the new version'],
     ['power', 'the new version'],
+    ['kill', 'the new version without consent'],
     ['kill', 'the old version first'],
   ])('may die by %s at every step, and %s goes on', async (kind, next) => {
     const halfway = await stepOfCommit(7);
@@ -101,7 +102,7 @@ describe.each<readonly [string, Version]>([
     const replaced = accept.replaceBatches ?? [];
     expect(replaced.length).toBeGreaterThan(0);
     let deaths = 0;
-    const oldEnds = new Set<string>();
+    const ends = new Set<string>();
     for (let killAt = 1; ; killAt++) {
       const world = await diedHalfway(halfway);
       const { end, process } = await live(world, version, { accept, killAt });
@@ -110,20 +111,21 @@ describe.each<readonly [string, Version]>([
       expect({ where, end }).toEqual({ where, end: { kind: 'died' } });
       deaths += 1;
       crash(world, kind, SEED + killAt);
-      const old = next === 'the new version' ? undefined : (await live(world, OLD)).end;
-      const refusal = old?.kind === 'failed' ? (old.error as { exitCode?: number }).exitCode : undefined;
-      if (old !== undefined) oldEnds.add(refusal === undefined ? old.kind : `refused ${refusal}`);
-      if (old?.kind !== 'stopped') {
+      const other = next === 'the new version' ? undefined : (await live(world, next === 'the old version first' ? OLD : version)).end;
+      const refusal = other?.kind === 'failed' ? (other.error as { exitCode?: number }).exitCode : undefined;
+      if (other !== undefined) ends.add(refusal === undefined ? other.kind : `refused ${refusal}`);
+      if (other?.kind !== 'stopped') {
         // The command is given again as it was: what was done is not asked for twice.
         const again = await live(world, version, { accept });
         expect({ where, end: again.end }).toEqual({ where, end: { kind: 'stopped' } });
       }
-      const wrong = [...wrongCopies(world, replaced), ...(version.counts || old?.kind === 'stopped' ? wrongCounts(world) : [])];
+      const hasCounts = version.counts || (next === 'the old version first' && other?.kind === 'stopped');
+      const wrong = [...wrongCopies(world, replaced), ...(hasCounts ? wrongCounts(world) : [])];
       expect({ where, wrong }).toEqual({ where, wrong: [] });
     }
     expect(deaths).toBeGreaterThan(EVENT_STEPS);
-    // A sink that was forgotten cannot be taken up again as it is.
-    const ends = ['refused 64', ...(version.counts ? [] : ['refused 78']), 'stopped'];
-    if (next === 'the old version first') expect([...oldEnds].toSorted()).toEqual(ends);
+    // Before anything is written down the consent is asked for; behind it the start goes on. The old version cannot take up a sink that was forgotten.
+    const lost = next === 'the old version first' && !version.counts ? ['refused 78'] : [];
+    if (next !== 'the new version') expect([...ends].toSorted()).toEqual(['refused 64', ...lost, 'stopped']);
   });
 });
