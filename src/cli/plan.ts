@@ -5,7 +5,7 @@ import { StreamingContext } from '../context/streaming-context.ts';
 import type { Program } from '../recovery/bound-batches.ts';
 import { assess, EMPTY_STORE, requireConsent, type Acceptance, type StoreContent } from '../recovery/judge-consent.ts';
 import { scanEvents } from '../recovery/read-events.ts';
-import { lastGraph } from '../recovery/recover.ts';
+import { graphsOf } from '../recovery/recover.ts';
 import { restoreCheckpoint } from '../recovery/restore-checkpoint.ts';
 import { checkApp, checkpointDirectory } from '../recovery/store-layout.ts';
 import type { PlanCommand } from './arguments.ts';
@@ -45,7 +45,7 @@ async function withContent<T>(
     const checkpoints = new Checkpoints(checkpointStore);
     const log = { first: scan.spans[0]?.header.firstLsn ?? 1, last: scan.nextLsn - 1, isLedgerOnly: true };
     const { ledger, accepted: head } = await restoreCheckpoint(checkpoints, events, log);
-    return await use({ graph: lastGraph(events, head), ledger, head }, checkpoints);
+    return await use({ graphs: graphsOf(events, head), ledger, head }, checkpoints);
   } finally {
     await checkpointStore.close();
   }

@@ -1,5 +1,6 @@
 // Pure: which batches must run again, and which of them are bound to code that is not today's?
 import { graphFingerprint, type GraphDescriptor } from '../core/graph-descriptor.ts';
+import type { Uid } from '../core/ids.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { decideBatch } from './decide-batch.ts';
 
@@ -25,9 +26,21 @@ export interface BatchesAgain {
   readonly because: string | undefined;
 }
 
-/** Whether a batch has made state that today's graph keeps. Its plan names the partitions of every operator that had state. State that was dropped since needs it no more. */
-function hasMadeState(batch: LedgerBatch, { graph }: Program, { givenUp }: Ledger): boolean {
-  return graph.operators.some(({ uid, isStateful }) => isStateful && batch.shuffles.has(uid) && (givenUp.states.get(uid)?.batchTime ?? -1) < batch.batchTime);
+/** Says of which operators a batch has made state. */
+export type StateMade = (batch: LedgerBatch) => readonly Uid[];
+
+/**
+ * Of which operators a batch has made state that was not dropped since. The graph that planned it says which have any; where that graph is not known any more, every operator counts of
+ * which the plan names partitions.
+ *
+ * @param graphs - The graphs that are known.
+ */
+export function stateMade({ givenUp }: Ledger, graphs: readonly GraphDescriptor[]): StateMade {
+  const stateful = new Map(graphs.map((graph) => [graphFingerprint(graph), graph.operators.filter(({ isStateful }) => isStateful)] as const));
+  return ({ batchTime, graphFingerprint: fingerprint, shuffles }) => {
+    const uids = stateful.get(fingerprint)?.map(({ uid }) => uid) ?? [...shuffles.keys()];
+    return uids.filter((uid) => (givenUp.states.get(uid)?.batchTime ?? -1) < batchTime);
+  };
 }
 
 /** Why today's code may not run a batch again; undefined if it may. */
@@ -37,15 +50,22 @@ function whyBound(batch: LedgerBatch, { graph, codeVersion }: Program): string |
   return undefined;
 }
 
+/** What is known of the batches of a store. */
+export interface BatchScene {
+  readonly ledger: Ledger;
+  /** The last batch that the checkpoint covers; 0 without one. */
+  readonly covered: number;
+  readonly made: StateMade;
+}
+
 /**
  * Sorts the batches that no checkpoint covers. A completed one whose state nobody needs is done; one that must run again needs the code that planned it.
- *
- * @param covered - The last batch that the checkpoint covers; 0 without one.
  */
-export function batchesAgain(ledger: Ledger, covered: number, program: Program): BatchesAgain {
+export function batchesAgain({ ledger, covered, made }: BatchScene, program: Program): BatchesAgain {
+  const today = new Set(program.graph.operators.filter(({ isStateful }) => isStateful).map(({ uid }) => uid));
   const again = ledger.batches.flatMap((batch) => {
     const action = decideBatch({ isPlanned: true, isCompleted: batch.completion !== undefined, isInCheckpoint: batch.batchTime <= covered });
-    const isNeeded = action === 'rerun' || (action === 'state-only' && hasMadeState(batch, program, ledger));
+    const isNeeded = action === 'rerun' || (action === 'state-only' && made(batch).some((uid) => today.has(uid)));
     return isNeeded ? [{ batch, action }] : [];
   });
   const first = again.find(({ batch }) => whyBound(batch, program) !== undefined)?.batch;

@@ -4,7 +4,7 @@ import { graphFingerprint, type GraphDescriptor } from '../core/graph-descriptor
 import type { Uid } from '../core/ids.ts';
 import type { StoredHead } from '../checkpoint/checkpoints.ts';
 import { emptyLedger, type GivenUp, type Ledger, type LedgerBatch } from '../journal/ledger.ts';
-import { batchesAgain, type BatchesAgain, type Program } from './bound-batches.ts';
+import { batchesAgain, stateMade, type BatchesAgain, type Program } from './bound-batches.ts';
 import { planUpgrade, type Upgrade } from './plan-upgrade.ts';
 import { storeFacts } from './store-facts.ts';
 import type { ConsentKind } from './upgrade-scene.ts';
@@ -23,8 +23,8 @@ export interface Acceptance {
 
 /** A store as it was read. */
 export interface StoreContent {
-  /** The graph that wrote it last; undefined where none did. */
-  readonly graph: GraphDescriptor | undefined;
+  /** The graphs that wrote it, as far as log and checkpoint tell, oldest first. */
+  readonly graphs: readonly GraphDescriptor[];
   readonly ledger: Ledger;
   /** The checkpoint that a start goes on from. */
   readonly head: StoredHead | undefined;
@@ -50,12 +50,13 @@ export interface Agreed {
 }
 
 /** A store of which nothing was ever written. */
-export const EMPTY_STORE: StoreContent = { graph: undefined, ledger: emptyLedger(), head: undefined };
+export const EMPTY_STORE: StoreContent = { graphs: [], ledger: emptyLedger(), head: undefined };
 
 /** Compares a store with today's program. */
-export function assess({ graph, ledger, head }: StoreContent, program: Program): Assessment {
-  const batches = batchesAgain(ledger, head?.head.batchTime ?? 0, program);
-  const upgrade = planUpgrade({ before: graph, now: program.graph, facts: storeFacts(ledger, head, batches.again) });
+export function assess({ graphs, ledger, head }: StoreContent, program: Program): Assessment {
+  const scene = { ledger, covered: head?.head.batchTime ?? 0, made: stateMade(ledger, [...graphs, program.graph]) };
+  const batches = batchesAgain(scene, program);
+  const upgrade = planUpgrade({ before: graphs.at(-1), now: program.graph, facts: storeFacts(scene, head, batches.again) });
   const consents = (kind: ConsentKind): readonly Uid[] => upgrade.changes.flatMap(({ consent, uid }) => (consent === kind && uid !== undefined ? [uid] : []));
   const named = (kind: ConsentKind): Acceptance => (consents(kind).length === 0 ? {} : { [kind]: consents(kind) });
   const replace = batches.bound.map(({ batchTime }) => batchTime);

@@ -6,7 +6,7 @@ import type { Env } from '../env/env.ts';
 import { releaseBallastIfFull } from '../journal/ballast.ts';
 import type { StoreContent } from './judge-consent.ts';
 import { scanEvents, type EventScan } from './read-events.ts';
-import { lastGraph } from './recover.ts';
+import { graphsOf } from './recover.ts';
 import { restoreCheckpoint } from './restore-checkpoint.ts';
 import { journalDirectory, readOwner } from './store-layout.ts';
 
@@ -21,7 +21,7 @@ async function readContent(checkpoints: Checkpoints, { scan, events }: EventScan
   const log = { first: scan.spans[0]?.header.firstLsn ?? 1, last: scan.nextLsn - 1, isLedgerOnly: true };
   try {
     const { ledger, accepted: head } = await restoreCheckpoint(checkpoints, events, log);
-    return { graph: lastGraph(events, head), ledger, head };
+    return { graphs: graphsOf(events, head), ledger, head };
   } catch (error) {
     // A driver whose lock was defeated may be writing. The start raises the epoch first, and reads again.
     if (error instanceof CorruptionError && error.code !== 'STREAM_CHECKPOINT_FORMAT') return undefined;

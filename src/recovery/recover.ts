@@ -77,10 +77,15 @@ export interface Recovered {
   readonly replaced: readonly ReplacedBatch[];
 }
 
+/** The graphs that wrote a store: the checkpoint's, since the log may be cut behind it, and those of the journal. Every batch that no checkpoint covers is of one of them. */
+export function graphsOf(events: readonly LoggedEvent[], head: StoredHead | undefined): readonly GraphDescriptor[] {
+  const opened = events.flatMap(({ event }) => (event.kind === 'opened' ? [event.graph] : []));
+  return head === undefined ? opened : [decodeMetadata(head.head.metadata).graph, ...opened];
+}
+
 /** The graph that wrote the store last: the journal's newest, or the checkpoint's when the log was cut behind it. */
 export function lastGraph(events: readonly LoggedEvent[], head: StoredHead | undefined): GraphDescriptor | undefined {
-  const opened = events.flatMap(({ event }) => (event.kind === 'opened' ? [event.graph] : [])).at(-1);
-  return opened ?? (head === undefined ? undefined : decodeMetadata(head.head.metadata).graph);
+  return graphsOf(events, head).at(-1);
 }
 
 function describeFind(
@@ -146,7 +151,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const restored = await restoreCheckpoint(checkpoints, events, { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn });
     const { accepted, ledger, states } = restored;
     const program = { graph, codeVersion };
-    const assessment = assess({ graph: lastGraph(events, accepted), ledger, head: accepted }, program);
+    const assessment = assess({ graphs: graphsOf(events, accepted), ledger, head: accepted }, program);
     const agreed = requireConsent(assessment, options.accept, { directory, program });
     const batches = assessment.batches.again;
     const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });

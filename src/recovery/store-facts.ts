@@ -4,7 +4,7 @@ import { VALUE_CODEC_NAME } from '../core/value-codec.ts';
 import type { StoredHead } from '../checkpoint/checkpoints.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import { bytesOf, type Ledger, type LedgerInput } from '../journal/ledger.ts';
-import type { BatchAgain } from './bound-batches.ts';
+import type { BatchAgain, BatchScene } from './bound-batches.ts';
 import type { HeldInput, HeldState, StoreFacts } from './upgrade-scene.ts';
 
 /** The codecs that this version reads. */
@@ -52,21 +52,22 @@ function inputsOf(ledger: Ledger, again: readonly BatchAgain[]): ReadonlyMap<Uid
   return inputs;
 }
 
-function uncheckpointedOf({ batches, givenUp }: Ledger, covered: number): ReadonlyMap<Uid, number> {
+function uncheckpointedOf({ ledger, covered, made }: BatchScene): ReadonlyMap<Uid, number> {
   const counts = new Map<Uid, number>();
-  for (const { batchTime, completion, shuffles } of batches) {
-    if (completion === undefined || batchTime <= covered) continue;
-    for (const uid of shuffles.keys()) if ((givenUp.states.get(uid)?.batchTime ?? -1) < batchTime) counts.set(uid, (counts.get(uid) ?? 0) + 1);
+  for (const batch of ledger.batches) {
+    if (batch.completion === undefined || batch.batchTime <= covered) continue;
+    for (const uid of made(batch)) counts.set(uid, (counts.get(uid) ?? 0) + 1);
   }
   return counts;
 }
 
 /** What a store holds. */
-export function storeFacts(ledger: Ledger, head: StoredHead | undefined, again: readonly BatchAgain[]): StoreFacts {
+export function storeFacts(scene: BatchScene, head: StoredHead | undefined, again: readonly BatchAgain[]): StoreFacts {
+  const { ledger } = scene;
   const positioned = [...ledger.positions].filter(([, partitions]) => partitions.size > 0).map(([stream]) => stream);
   return {
     states: statesOf(ledger, head),
-    uncheckpointed: uncheckpointedOf(ledger, head?.head.batchTime ?? 0),
+    uncheckpointed: uncheckpointedOf(scene),
     inputs: inputsOf(ledger, again),
     positioned: new Set([
       ...positioned,

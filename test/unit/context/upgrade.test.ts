@@ -142,6 +142,21 @@ describe('a compatible program', () => {
       ['b', 1],
     ]);
   });
+  it('goes on after a crash where a uid without state keeps some from here on', async () => {
+    const bench = new Bench('a', 'b');
+    const counted = (isStateful: boolean) => (): StreamingContext => {
+      const context = new StreamingContext({ appName: 'bench', batchInterval: milliseconds(100), checkpointInterval: milliseconds(100_000) });
+      const pairs = context.receiverStream(bench.source.receiver(bench.process), { uid: 'words' }).map((word): Pair => [word, 1]);
+      const sums = isStateful ? pairs.updateStateByKey<number>(sum, { uid: 'x' }) : pairs.reduceByKey((left, right) => left + right, { uid: 'x' });
+      sums.saveTo(createSimSink(bench.table, bench.process), { uid: 'totals' });
+      return context;
+    };
+    await bench.crash(counted(false));
+    bench.feed('a');
+    await bench.crash(counted(true));
+    await bench.run(counted(true));
+    expect(bench.counts()).toEqual({ a: 1, b: 1 });
+  });
   it('starts new state empty, and what a batch before it held is not counted into it', async () => {
     const bench = new Bench('a', 'b');
     await bench.crash(bench.words({}));
@@ -320,6 +335,51 @@ describe('batches that must run again', () => {
     // The command is repeated after another crash.
     await bench.run(bench.words({ ...COUNTS, version: '2', defaultParallelism: 2 }), { accept });
     expect(bench.counts()).toEqual({ a: 2, b: 1, c: 1 });
+  });
+});
+
+describe('files of a batch that is replaced', () => {
+  const files =
+    (bench: Bench, version: string, uid = 'files') =>
+    (): StreamingContext => {
+      const context = new StreamingContext({
+        appName: 'files',
+        version,
+        batchInterval: milliseconds(100),
+        checkpointInterval: milliseconds(100_000),
+        taskAttemptsMax: 1,
+      });
+      context
+        .textFileStream('/in', { uid, newFilesOnly: false, settleTime: milliseconds(1) })
+        .map((line): Pair => [line, 1])
+        .updateStateByKey<number>(sum, { uid: 'counts' })
+        .saveTo(createSimSink(bench.table, bench.process), { uid: 'totals' });
+      return context;
+    };
+  async function crashedWithFile(): Promise<{ readonly bench: Bench; readonly times: readonly number[] }> {
+    const bench = new Bench();
+    bench.disk.makeDirectory('/in');
+    bench.disk.create('/in/f');
+    bench.disk.open('/in/f').write(Buffer.from('a\nb\na\n'), 0);
+    await bench.crash(files(bench, '1'));
+    expect(bench.counts()).toEqual({ a: 2, b: 1 });
+    return { bench, times: [...new Set(bench.table.commits.map(({ key }) => Number(key.batchTime)))] };
+  }
+  it('are read again in its place, and not taken a second time', async () => {
+    const { bench, times } = await crashedWithFile();
+    const thrown = await bench.refused(files(bench, '2'));
+    const listed = JSON.parse(/replaceBatches: (\[.*?\])/.exec(String(thrown))?.[1] ?? '[]') as readonly number[];
+    expect(listed).toEqual(expect.arrayContaining([...times]));
+    await bench.run(files(bench, '2'), { accept: { replaceBatches: listed } });
+    await bench.run(files(bench, '3'));
+    expect(bench.counts()).toEqual({ a: 2, b: 1 });
+  });
+  it('are given up by name with their stream', async () => {
+    const { bench } = await crashedWithFile();
+    const thrown = await bench.refused(files(bench, '2', 'others'));
+    expect(thrown).toEqual(
+      error('STREAM_GRAPH_CHANGED', 'textFileStream "files" is gone: 1 file, 6 bytes would be dropped', 'dropInput: ["files"], replaceBatches: ['),
+    );
   });
 });
 
