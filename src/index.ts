@@ -13,6 +13,7 @@ export type {
   TextFileStreamOptions,
 } from './context/source-options.ts';
 export type { StreamSources } from './context/stream-sources.ts';
+export type { Acceptance } from './recovery/judge-consent.ts';
 export type { ContextState } from './context/life-cycle.ts';
 export { runMain } from './context/run-main.ts';
 export { DStream, MapWithStateDStream, type BatchContext } from './dstream/dstream.ts';

@@ -14,6 +14,13 @@ export interface Anchor {
   readonly headHash: string;
 }
 
+/** A registered savepoint: a copy of a checkpoint that the log names. */
+export interface SavepointCandidate {
+  readonly name: string;
+  readonly headHash: string;
+  readonly lsn: number;
+}
+
 /** What was found in store and log. */
 export interface AcceptScene {
   /** Heads that are whole, newest first. */
@@ -24,11 +31,16 @@ export interface AcceptScene {
   readonly anchors: readonly Anchor[];
   /** The first and the last lsn of the log; `last` is `first - 1` when it is empty. */
   readonly log: { readonly first: number; readonly last: number };
+  /** The savepoints, newest first. */
+  readonly savepoints: readonly SavepointCandidate[];
+  /** Whether the store began with a savepoint: then its log holds nothing of what was before, though it begins with record 1. */
+  readonly hasOrigin: boolean;
 }
 
-/** The answer: a head (and whether its anchor is still missing), everything from the log alone, or a refusal. */
+/** The answer: a head (and whether its anchor is still missing), a savepoint, everything from the log alone, or a refusal. */
 export type HeadVerdict =
   | { readonly kind: 'head'; readonly number: number; readonly isAnchored: boolean }
+  | { readonly kind: 'savepoint'; readonly name: string }
   | { readonly kind: 'replay' }
   | { readonly kind: 'refuse'; readonly code: 'STREAM_CHECKPOINT_AHEAD' | 'STREAM_CHECKPOINT_CORRUPT'; readonly why: string };
 
@@ -42,7 +54,8 @@ function isAcceptedAsNewest(head: HeadCandidate, last: Anchor | undefined): bool
  * - A head that names an lsn behind the end of the log: the log lost acknowledged records. It is refused and never skipped, since it would seem valid once the log has grown.
  * - The newest head, if the last anchor names it, or names the one before it (the crash came between head and anchor), or there is neither an anchor nor one before.
  * - An older head, if any anchor names it.
- * - No head fits: all from the log, if the log still begins with its first record.
+ * - No head fits: the newest savepoint whose checkpoint an anchor names, if the log reaches back to it.
+ * - No savepoint fits: all from the log, if it still begins with the first record of the store.
  */
 export function acceptHead(scene: AcceptScene): HeadVerdict {
   const { heads, anchors, log } = scene;
@@ -56,19 +69,21 @@ export function acceptHead(scene: AcceptScene): HeadVerdict {
     }
   }
   const last = anchors.at(-1);
-  const reaches = (head: HeadCandidate): boolean => head.lsn + 1 >= log.first;
+  const reaches = ({ lsn }: { readonly lsn: number }): boolean => lsn + 1 >= log.first;
   for (const [index, head] of heads.entries()) {
     const isNewest = index === 0 && scene.damaged.every((number) => number < head.number);
     const isAccepted = (isNewest && isAcceptedAsNewest(head, last)) || anchors.some((anchor) => anchor.headHash === head.hash);
     if (isAccepted && reaches(head)) return { kind: 'head', number: head.number, isAnchored: last?.headHash === head.hash };
   }
-  return log.first === 1 ? { kind: 'replay' } : refuseAll(scene);
+  const savepoint = scene.savepoints.find((each) => reaches(each) && each.lsn <= log.last && anchors.some((anchor) => anchor.headHash === each.headHash));
+  if (savepoint !== undefined) return { kind: 'savepoint', name: savepoint.name };
+  return log.first === 1 && !scene.hasOrigin ? { kind: 'replay' } : refuseAll(scene);
 }
 
-function refuseAll({ heads, damaged, anchors, log }: AcceptScene): HeadVerdict {
+function refuseAll({ heads, damaged, anchors, log, savepoints, hasOrigin }: AcceptScene): HeadVerdict {
   const last = anchors.at(-1);
   const found = heads.length === 0 ? 'no whole checkpoint' : `checkpoints ${heads.map((head) => head.number).join(', ')}`;
   const named = last === undefined ? 'none' : `checkpoint ${last.number}`;
-  const why = `${found} in the store, damaged: ${damaged.join(', ') || 'none'}, the log names ${named} and begins with record ${log.first}`;
+  const why = `${found} in the store, damaged: ${damaged.join(', ') || 'none'}, the log names ${named} and begins with record ${log.first}${hasOrigin ? ', behind the savepoint that the store began with' : ''}; savepoints: ${savepoints.map(({ name }) => name).join(', ') || 'none'}`;
   return { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT', why };
 }

@@ -1,6 +1,8 @@
 // Pure: what the command was asked to do, from the words of its command line.
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { UsageError, toError } from '../core/errors.ts';
+import { resolveAcceptance } from '../context/accept-option.ts';
+import type { Acceptance } from '../recovery/judge-consent.ts';
 
 /** What `--help` prints, and a mistake in the command line. */
 export const USAGE: readonly string[] = [
@@ -8,11 +10,14 @@ export const USAGE: readonly string[] = [
   '    checks a store directory and changes nothing',
   'millrace inspect <dir> [--json]',
   '    says what a store holds: batches, operators with their keys, the log and what it is kept for',
+  'millrace plan <program> <dir> [--json] [--accept drop-state=UID|forget-sink=UID|drop-input=UID|replace-batch=TIME]...',
+  '    says what becomes of a store when a program goes on with it, and what must be consented to; changes nothing',
   'millrace wal dump <dir> [--json] [--from LSN] [--to LSN]',
   '    prints the records of its log',
   'millrace wal repair <dir> [--truncate-at LSN] [--i-accept-loss] [--json]',
   '    says what cutting the log would give up; cuts it with both --truncate-at and --i-accept-loss',
-  'exit codes: 0 clean, 1 torn end (harmless), 2 damaged, 3 another version, 4 a driver has it, 64 usage, 74 storage failed',
+  'exit codes of plan: those of a start: 0 it goes on, 64 it is refused, 73 a driver has it, 74 storage failed, 78 damaged',
+  'exit codes of the others: 0 clean, 1 torn end (harmless), 2 damaged, 3 another version, 4 a driver has it, 64 usage, 74 storage failed',
 ];
 
 /** A command about a store directory. */
@@ -34,12 +39,20 @@ export interface RepairCommand extends DirectoryCommand {
   readonly isLossAccepted: boolean;
 }
 
+/** `plan`. */
+export interface PlanCommand extends DirectoryCommand {
+  /** The module whose default export makes the program. */
+  readonly program: string;
+  readonly accept: Acceptance;
+}
+
 /** What to do. */
 export type Command =
   | { readonly name: 'help' }
   | ({ readonly name: 'fsck' | 'inspect' } & DirectoryCommand)
   | ({ readonly name: 'dump' } & DumpCommand)
-  | ({ readonly name: 'repair' } & RepairCommand);
+  | ({ readonly name: 'repair' } & RepairCommand)
+  | ({ readonly name: 'plan' } & PlanCommand);
 
 function usage(why: string, cause?: unknown): UsageError {
   return new UsageError('STREAM_OPTION', `Cannot run the command as it must be one that "millrace --help" lists: ${why}`, { cause });
@@ -49,12 +62,12 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 
 const JSON_OPTION = { json: { type: 'boolean' } } as const;
 
-function parse<T extends Options>(words: readonly string[], options: T) {
+function parse<T extends Options>(words: readonly string[], options: T, wanted: readonly string[] = ['one directory']) {
   try {
     const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
-    const [directory, ...more] = positionals;
-    if (directory === undefined || directory === '' || more.length > 0) throw new Error(`one directory is wanted, found ${positionals.length}`);
-    return { values, directory };
+    if (positionals.length !== wanted.length || positionals.includes(''))
+      throw new Error(`${wanted.join(' and ')} ${wanted.length === 1 ? 'is' : 'are'} wanted, found ${positionals.length}`);
+    return { values, directory: positionals.at(-1) ?? '', positionals };
   } catch (error) {
     throw usage(toError(error).message, error);
   }
@@ -86,6 +99,30 @@ function parseDirectory(name: 'fsck' | 'inspect', words: readonly string[]): Com
   return { name, directory, isJson: values.json ?? false };
 }
 
+const CONSENTS: Readonly<Record<string, keyof Acceptance>> = {
+  'drop-state': 'dropState',
+  'forget-sink': 'forgetSink',
+  'drop-input': 'dropInput',
+  'replace-batch': 'replaceBatches',
+};
+
+function acceptanceOf(texts: readonly string[]): Acceptance {
+  const lists: Record<string, unknown[]> = {};
+  for (const text of texts) {
+    const [, name = '', value = ''] = /^([\w-]+)=(.+)$/.exec(text) ?? [];
+    const kind = CONSENTS[name];
+    if (kind === undefined) throw usage(`--accept takes one of ${Object.keys(CONSENTS).join(', ')}, "=" and a uid or batch time: found "${text}"`);
+    (lists[kind] ??= []).push(kind === 'replaceBatches' ? Number(value) : value);
+  }
+  return resolveAcceptance(lists);
+}
+
+function parsePlan(words: readonly string[]): Command {
+  const options = { ...JSON_OPTION, accept: { type: 'string', multiple: true } } as const;
+  const { values, positionals, directory } = parse(words, options, ['a program', 'a directory']);
+  return { name: 'plan', program: positionals[0] ?? '', directory, isJson: values.json ?? false, accept: acceptanceOf(values.accept ?? []) };
+}
+
 /**
  * Reads a command line.
  *
@@ -96,6 +133,7 @@ export function parseCommand(words: readonly string[]): Command {
   const [first, second, ...rest] = words;
   if (words.includes('--help') || first === '-h' || first === 'help') return { name: 'help' };
   if (first === 'fsck' || first === 'inspect') return parseDirectory(first, words.slice(1));
+  if (first === 'plan') return parsePlan(words.slice(1));
   if (first === 'wal' && second === 'dump') return parseDump(rest);
   if (first === 'wal' && second === 'repair') return parseRepair(rest);
   throw usage(first === undefined ? 'no command is given' : `found "${words.slice(0, 2).join(' ')}"`);

@@ -40,6 +40,10 @@ export function factsOf(event: JournalEvent): EventFacts {
       return { batchTime: event.batchTime, sinks: event.written.size };
     case 'checkpoint':
       return { number: event.number, batchTime: event.batchTime, upToLsn: event.lsn };
+    case 'forgotten':
+      return { states: event.states.length, sinks: event.sinks.length, streams: event.streams.length };
+    case 'batch-replaced':
+      return { batchTime: event.batchTime, by: event.by, sinks: event.committed.size };
     case 'closed':
       return {};
     case 'source-positioned':

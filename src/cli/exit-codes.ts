@@ -1,5 +1,5 @@
 // Pure: the exit codes of the command, and which one an error gives. docs/tools.md lists them.
-import { CorruptionError, LockedError, StorageError, UsageError, type ErrorCode, StreamError } from '../core/errors.ts';
+import { CorruptionError, LockedError, StorageError, UsageError, type ErrorCode, type ExitCode, StreamError } from '../core/errors.ts';
 
 /** The exit codes of `millrace`. */
 export const TOOL_CODES = {
@@ -16,8 +16,8 @@ export const TOOL_CODES = {
   storage: 74,
 } as const;
 
-/** One of the values of {@link TOOL_CODES}. */
-export type ToolCode = (typeof TOOL_CODES)[keyof typeof TOOL_CODES];
+/** One of the values of {@link TOOL_CODES}, or, where a command says what a start would come to, of the exit codes of a driver. */
+export type ToolCode = (typeof TOOL_CODES)[keyof typeof TOOL_CODES] | ExitCode;
 
 const VERSION_CODES: readonly ErrorCode[] = ['STREAM_WAL_VERSION', 'STREAM_JOURNAL_VERSION', 'STREAM_CHECKPOINT_FORMAT'];
 

@@ -90,6 +90,7 @@ export function inspectLines(found: Inspection): readonly string[] {
     `batches     last planned ${timeText(ledger.lastBatchTime)}, interval ${graph?.batchIntervalMs ?? '?'} ms`,
     `            ${again.unfinished.length} unfinished, ${again.forState.length} to run again for their state only`,
     ...waitingOf(ledger).map(({ stream, blocks, records, bytes: size }) => `waiting     "${stream}": ${blocks} blocks, ${records} records, ${size} bytes`),
+    ...ledger.replacing.map(({ by, inputs }) => `replaced    batch ${by} takes what a batch had that it replaces, from ${inputs.size} streams`),
     ...operators.map(
       ({ uid, kind, keys, bytes: size }) => `state       "${uid}" (${kind ?? 'not in the graph'}): ${keys} keys, ${size} bytes in the newest checkpoint`,
     ),
@@ -122,6 +123,7 @@ export function inspectJson(found: Inspection): string {
     lastBatchTime: ledger.lastBatchTime,
     again: againOf(found),
     waiting: waitingOf(ledger),
+    replacing: ledger.replacing.map(({ by }) => by),
     operators,
     positions: Object.fromEntries([...ledger.positions].map(([stream, partitions]) => [stream, Object.fromEntries(partitions)])),
     sinks: Object.fromEntries([...ledger.expected].map(([sink, rows]) => [sink, Object.fromEntries(rows)])),

@@ -5,7 +5,7 @@ import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
 import { scanEvents } from '../recovery/read-events.ts';
 import { lastGraph } from '../recovery/recover.ts';
-import { restoreCheckpoint, type Restored } from '../recovery/restore-checkpoint.ts';
+import { restoreCheckpoint, restoreScene, type Restored } from '../recovery/restore-checkpoint.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
 import type { DirectoryCommand } from './arguments.ts';
 import { TOOL_CODES, type ToolCode } from './exit-codes.ts';
@@ -52,7 +52,7 @@ async function inspectStore(store: HeldStore, tool: Tool): Promise<Inspection> {
   try {
     await checkpointStore.open('existing');
     const log = { first: scan.spans[0]?.header.firstLsn ?? 1, last: scan.nextLsn - 1 };
-    const restored = await restoreCheckpoint(new Checkpoints(checkpointStore), events, log);
+    const restored = await restoreCheckpoint(new Checkpoints(checkpointStore), events, await restoreScene(tool.env.files, store, log));
     const { ledger, accepted, retained } = restored;
     const graph = lastGraph(events, accepted);
     const { files } = tool.env;

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // The command `millrace` as a process: the one file here that touches arguments, standard output and the exit code.
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
 import { isErrno } from '../env/errno.ts';
 import { createNodeEnv } from '../env/node-env.ts';
@@ -16,6 +18,7 @@ for (const stream of [process.stdout, process.stderr]) {
 const code = await run(process.argv.slice(2), {
   env: createNodeEnv(),
   createStore: createLevelCheckpointStore,
+  load: (path) => import(pathToFileURL(resolve(path)).href) as Promise<{ readonly default?: unknown }>,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
 });

@@ -1,11 +1,12 @@
 // Runs one command and turns whatever comes of it into lines and an exit code.
-import { CorruptionError, StreamError, toError } from '../core/errors.ts';
+import { CorruptionError, exitCodeOf, StreamError, toError } from '../core/errors.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { parseCommand, USAGE, type Command } from './arguments.ts';
 import { dump } from './dump.ts';
 import { TOOL_CODES, toolCodeOf, type ToolCode } from './exit-codes.ts';
 import { fsck } from './fsck.ts';
 import { inspect } from './inspect.ts';
+import { plan } from './plan.ts';
 import { repair } from './repair.ts';
 import type { Tool } from './tool.ts';
 
@@ -19,16 +20,23 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
       return dump(command, tool);
     case 'repair':
       return repair(command, tool);
+    case 'plan':
+      return plan(command, tool);
   }
+}
+
+/** Whether the answer is one object. A dump has one per record and no other. */
+function isAnsweredAsObject(command: Command | undefined): boolean {
+  return command !== undefined && command.name !== 'help' && command.name !== 'dump' && command.isJson;
 }
 
 function report(thrown: unknown, command: Command | undefined, tool: Tool): ToolCode {
   const error = toError(thrown);
-  const exitCode = toolCodeOf(error);
+  // What ends a plan would end a start as well.
+  const exitCode = (command?.name === 'plan' ? exitCodeOf : toolCodeOf)(error);
   tool.err(error instanceof StreamError ? `${error.code}: ${error.message}` : (error.stack ?? error.message));
   if (command === undefined) for (const line of USAGE) tool.err(line);
-  // A dump has one object per record and no other.
-  if (command !== undefined && command.name !== 'help' && command.name !== 'dump' && command.isJson) {
+  if (isAnsweredAsObject(command)) {
     const code = error instanceof StreamError ? error.code : undefined;
     tool.out(JSON.stringify({ exitCode, error: { code, message: error.message, damage: error instanceof CorruptionError ? error.damage : undefined } }));
   }

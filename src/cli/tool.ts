@@ -8,6 +8,8 @@ export interface Tool {
   readonly env: Env;
   /** The checkpoint store of a directory; nothing is opened yet. */
   readonly createStore: (directory: string) => CheckpointStore;
+  /** Loads a module by its path; relative to where the command runs. */
+  readonly load: (path: string) => Promise<{ readonly default?: unknown }>;
   /** Prints a line of the answer. */
   readonly out: (line: string) => void;
   /** Prints a line that is not the answer. */

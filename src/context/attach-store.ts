@@ -9,8 +9,8 @@ import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
-import { readStore } from '../recovery/read-store.ts';
-import { requireSameGraph } from '../recovery/recover.ts';
+import { assess, EMPTY_STORE, requireConsent, type Acceptance } from '../recovery/judge-consent.ts';
+import { readStore, type StoreReading } from '../recovery/read-store.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
@@ -25,6 +25,8 @@ export interface Attachment {
   readonly lock: FileLock;
   readonly store: GuardedStore;
   readonly isStoreOpen: boolean;
+  /** What may be given up. */
+  readonly accept: Acceptance;
   /** Why the context must not start. */
   readonly refusal: Error | undefined;
 }
@@ -37,10 +39,13 @@ export interface AttachOptions {
   readonly createStore: ((directory: string) => CheckpointStore) | undefined;
   readonly settings: ResolvedContextOptions;
   readonly graph: GraphDescriptor;
+  /** What may be given up. */
+  readonly accept: Acceptance;
 }
 
 /** Locks and reads a directory. */
-export async function attachStore({ env, directory, createStore, settings, graph }: AttachOptions): Promise<Attachment> {
+export async function attachStore(options: AttachOptions): Promise<Attachment> {
+  const { env, directory, createStore, settings } = options;
   const isDurable = createStore !== undefined;
   const storeEnv = isDurable ? env : { ...env, files: createMemoryFileSystem() };
   return withDirectoryErrors(directory, async () => {
@@ -52,8 +57,8 @@ export async function attachStore({ env, directory, createStore, settings, graph
       const { applicationId: app, ballastBytes } = settings;
       const reading = await readStore(storeEnv, { directory, app, recordBytesMax: RECORD_BYTES_MAX, ballastBytes }, store);
       const isStoreOpen = reading.kind === 'store';
-      const refusal = isStoreOpen ? compare(reading.graph, graph, directory) : undefined;
-      return { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, refusal };
+      const refusal = refusalOf(reading, options);
+      return { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, accept: options.accept, refusal };
     } catch (error) {
       await store.close();
       await lock.release();
@@ -62,9 +67,13 @@ export async function attachStore({ env, directory, createStore, settings, graph
   });
 }
 
-function compare(before: GraphDescriptor | undefined, now: GraphDescriptor, directory: string): Error | undefined {
+/** Why the program may not go on with what was read; undefined if it may, or the start must find out. */
+function refusalOf(reading: StoreReading, { directory, settings, graph, accept }: AttachOptions): Error | undefined {
+  const content = reading.kind === 'absent' ? EMPTY_STORE : reading.content;
+  if (content === undefined) return undefined;
+  const program = { graph, codeVersion: settings.version };
   try {
-    requireSameGraph(before, now, directory);
+    requireConsent(assess(content, program), accept, { directory, program });
     return undefined;
   } catch (error) {
     return toError(error);

@@ -7,6 +7,7 @@ import type { GuardedStore } from '../checkpoint/guarded-store.ts';
 import type { Env } from '../env/env.ts';
 import { createTaskRunner, DEFAULT_ATTEMPTS, isInsideTask } from '../executor/task-runner.ts';
 import type { LogStatus } from '../journal/journal.ts';
+import type { Acceptance } from '../recovery/judge-consent.ts';
 import { recover, type Recovered } from '../recovery/recover.ts';
 import { Checkpointer } from '../scheduler/checkpointer.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
@@ -30,6 +31,10 @@ export interface DriverOptions {
   readonly isDurable: boolean;
   readonly settings: ResolvedContextOptions;
   readonly graph: Graph;
+  /** What may be given up. */
+  readonly accept: Acceptance;
+  /** Whether only what is there is brought to its end: nothing is received. */
+  readonly drain: boolean;
   readonly store: GuardedStore;
   readonly isStoreOpen: boolean;
   readonly listeners: ListenerBus;
@@ -76,6 +81,8 @@ export class Driver {
     await store.settle();
     await this.#throwIfFailed();
     const { journal, states, migrations, views, batches, identity } = recovered;
+    if (recovered.restoredFrom !== undefined)
+      env.logger.warn({ savepoint: recovered.restoredFrom }, 'the checkpoints are damaged: a registered savepoint and the log behind it took their place');
     for (const migration of migrations) env.logger.info({ ...migration }, 'state was migrated');
     const tasks = createTaskRunner(env.clock, this.#tasks.signal, { ...DEFAULT_ATTEMPTS, attemptsMax: settings.taskAttemptsMax });
     const checkpointer = new Checkpointer({
@@ -90,6 +97,7 @@ export class Driver {
       states,
       retained: recovered.retained,
       nextNumber: recovered.nextCheckpoint,
+      savepointNeeds: recovered.savepoints.map(({ neededLsn }) => neededLsn),
       signal: this.#tasks.signal,
       onFailed: this.#fail,
       onCut: () => this.#wakeReceivers(),
@@ -116,19 +124,34 @@ export class Driver {
       poll: () => polled.poll(),
     });
     this.#scheduler = scheduler;
+    this.#tellReplaced(recovered);
     await scheduler.runAgain(batches);
+    await scheduler.runReplacements();
     await this.#throwIfFailed();
     publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
-    await polled.begin();
-    this.#receivers = this.#createReceivers(recovered);
+    if (!this.#options.drain) {
+      await polled.begin();
+      this.#receivers = this.#createReceivers(recovered);
+    }
     recovered.space.add({ retryDecisions: () => undefined, resume: () => this.#wakeReceivers() });
     await recovered.space.begin();
     await this.#throwIfFailed();
     this.#followBatches();
     listeners.post('onStreamingStarted', () => ({ time: env.clock.now() }));
     for (const receiver of this.#receivers) receiver.start();
+    if (this.#options.drain) return;
     this.#loop = scheduler.run();
     this.#loop.catch((error: unknown) => this.#fail(toError(error)));
+  }
+
+  /** Says which partitions may be there twice, because their batch was replaced. */
+  #tellReplaced({ replaced, identity }: Recovered): void {
+    const { env, settings } = this.#options;
+    for (const { batchTime, by, committed } of replaced) {
+      const maybeTwice = Object.fromEntries([...committed].map(([sink, partitions]) => [sink, [...partitions.keys()]]));
+      env.logger.warn({ batchTime, by, maybeTwice }, 'a batch is replaced: what the sinks hold of it stays, and its records run again in another batch');
+      publish('batch-replaced', () => ({ app: settings.applicationId, epoch: identity.epoch, batchTime, by, maybeTwice }));
+    }
   }
 
   readonly #fail = (error: Error): void => {
@@ -202,13 +225,14 @@ export class Driver {
   }
 
   #recover(): Promise<Recovered> {
-    const { storeEnv, directory, isDurable, settings, graph, store, isStoreOpen } = this.#options;
+    const { storeEnv, directory, isDurable, settings, graph, accept, store, isStoreOpen } = this.#options;
     return recover({
       env: storeEnv,
       directory,
       app: settings.applicationId,
       codeVersion: settings.version,
       graph: graph.descriptor,
+      accept,
       outputs: graph.outputs.flatMap((output) => (output.kind === 'sink' ? [{ uid: output.uid, sink: output.sink }] : [])),
       stateful: graph.stateful,
       store,

@@ -54,7 +54,7 @@ async function runToEnd(
  *
  * @param directory - The store directory.
  * @param create - Builds the program.
- * @param options - As for `getOrCreate`; `logger` defaults to pino on standard error.
+ * @param options - As for `getOrCreate`: with `drain` the process ends with 0 when it has finished what was there; `logger` defaults to pino on standard error.
  * @returns Never in practice: the process ends.
  * @example
  * ```ts

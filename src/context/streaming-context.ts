@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { present } from '../core/assert.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
+import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
-import { optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
+import { flagOption, optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
 import { Graph } from '../dstream/graph.ts';
@@ -15,8 +16,10 @@ import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import type { Acceptance } from '../recovery/judge-consent.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
-import { attachStore, type Attachment } from './attach-store.ts';
+import { resolveAcceptance } from './accept-option.ts';
+import { attachStore, type Attachment, type AttachOptions } from './attach-store.ts';
 import { noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
@@ -43,6 +46,20 @@ export interface GetOrCreateOptions {
    * @defaultValue LevelDB
    */
   readonly checkpointStore?: (directory: string) => CheckpointStore;
+  /**
+   * What may be given up of the store where today's program does not go on with it: exactly what is needed, no more and no less. `millrace plan`, and the error of a start that lacks it,
+   * print it. What was given up in an earlier start may be named again, as long as it is not in the program again.
+   *
+   * @defaultValue Nothing.
+   */
+  readonly accept?: Acceptance;
+  /**
+   * Whether only what is there is brought to its end: batches that must run again, records that wait, a checkpoint, the mark of a clean stop. Nothing is received, and the context stops by
+   * itself: `awaitTermination` resolves. With it the program that planned batches finishes them, before another version goes on with the store.
+   *
+   * @defaultValue false
+   */
+  readonly drain?: boolean;
 }
 
 /** Options of {@link StreamingContext.stop}. */
@@ -89,6 +106,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   readonly #termination = createDeferred();
   readonly #listeners = new ListenerBus((error) => this.#attachment?.env.logger.warn({ err: error }, 'a listener threw'));
   #state: ContextState = 'created';
+  #drains = false;
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;
   #starting: Promise<void> | undefined;
@@ -128,9 +146,11 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     create: () => StreamingContext | Promise<StreamingContext>,
     options: GetOrCreateOptions = {},
   ): Promise<StreamingContext> {
-    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore']);
+    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore', 'accept', 'drain']);
     if (options.env !== undefined && options.logger !== undefined)
       throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
+    const accept = resolveAcceptance(options.accept);
+    const drain = flagOption('getOrCreate', 'drain', { value: options.drain, fallback: false });
     const context: unknown = await create();
     if (!(context instanceof StreamingContext)) {
       throw new UsageError(
@@ -140,8 +160,19 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     }
     const env = options.env ?? createNodeEnv(options.logger);
     RddContext.attach(context.rddContext, env);
-    await context.#attach(env, resolve(directory), options.checkpointStore ?? createLevelCheckpointStore);
+    context.#drains = drain;
+    await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept });
     return context;
+  }
+
+  /**
+   * What the tools compare a store with.
+   *
+   * @internal
+   */
+  static describe(context: StreamingContext): { readonly app: string; readonly graph: GraphDescriptor; readonly codeVersion: string } {
+    const { applicationId: app, version: codeVersion } = context.#settings;
+    return { app, graph: context.graph.descriptor, codeVersion };
   }
 
   /** The state of the context. */
@@ -165,10 +196,12 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   }
 
   /**
-   * Starts the program: recovers what a crash left, then receives and runs batches. Resolves when everything that had to run again has, and the receivers are started.
+   * Starts the program: recovers what a crash left, then receives and runs batches. Resolves when everything that had to run again has, and the receivers are started; with `drain`, when
+   * everything that had to run again has.
    * A start that fails leaves the context failed and its directory free.
    *
-   * @throws {UsageError} If the context was started or stopped before, has no output, has no directory where it needs one, or its graph is not the one the store belongs to.
+   * @throws {UsageError} If the context was started or stopped before, has no output, has no directory where it needs one; if its graph cannot take over the store, consent is missing or needless, or
+   * other code planned what must run again.
    * @throws {LockedError} If a newer driver has taken over.
    * @throws {CorruptionError} If store or sinks contradict each other.
    * @throws {StorageError} If the storage failed.
@@ -182,7 +215,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
 
   async #start(): Promise<void> {
     try {
-      const { env, storeEnv, isDurable, directory, store, isStoreOpen } = await this.#requireReady();
+      const { env, storeEnv, isDurable, directory, store, isStoreOpen, accept } = await this.#requireReady();
       await withDirectoryErrors(directory, async () => {
         await noteOwner(storeEnv, directory);
         const listeners = this.#listeners;
@@ -193,6 +226,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
           isDurable,
           settings: isDurable ? this.#settings : volatileSettings(this.#settings),
           graph: this.graph,
+          accept,
+          drain: this.#drains,
           store,
           isStoreOpen,
           listeners,
@@ -210,6 +245,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     }
     this.#move('started', 'go on');
     this.#attachment?.env.logger.info({ app: this.#settings.applicationId }, 'streaming context started');
+    // A failure of the stop reaches awaitTermination.
+    if (this.#drains) this.stop().catch(() => undefined);
   }
 
   /**
@@ -275,13 +312,13 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     await this.stop();
   }
 
-  async #attach(env: Env, directory: string, createStore?: (directory: string) => CheckpointStore): Promise<void> {
+  async #attach(place: Pick<AttachOptions, 'env' | 'directory' | 'createStore' | 'accept'>): Promise<void> {
     if (this.#attachment !== undefined)
       throw new UsageError(
         'STREAM_ILLEGAL_STATE',
-        `Cannot open "${directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
+        `Cannot open "${place.directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
-    this.#attachment = await attachStore({ env, directory, createStore, settings: this.#settings, graph: this.graph.descriptor });
+    this.#attachment = await attachStore({ ...place, settings: this.#settings, graph: this.graph.descriptor });
   }
 
   async #requireReady(): Promise<Attachment> {
@@ -294,7 +331,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
       refuseWithoutDirectory(this.graph);
       const env = createNodeEnv();
       RddContext.attach(this.rddContext, env);
-      await this.#attach(env, '/memory');
+      await this.#attach({ env, directory: '/memory', createStore: undefined, accept: {} });
     }
     const attachment = present(this.#attachment, 'the context is attached');
     if (attachment.refusal !== undefined) throw attachment.refusal;

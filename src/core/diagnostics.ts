@@ -24,6 +24,14 @@ export interface DiagnosticEvents {
   };
   /** The completion of a batch is durable. */
   readonly 'batch-completed': { readonly app: string; readonly batchTime: BatchTime; readonly isRerun: boolean };
+  /** A batch is closed by consent; its inputs run in the batch `by`. What a sink holds of it, by partition, may be there twice. */
+  readonly 'batch-replaced': {
+    readonly app: string;
+    readonly epoch: number;
+    readonly batchTime: BatchTime;
+    readonly by: BatchTime;
+    readonly maybeTwice: Readonly<Record<string, readonly number[]>>;
+  };
   /** A checkpoint is about to be written. */
   readonly 'checkpoint-started': { readonly app: string; readonly number: number; readonly batchTime: BatchTime };
   /** A checkpoint is durable and anchored in the journal. */

@@ -2,8 +2,8 @@
 import { CorruptionError } from '../core/errors.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { LogPosition } from '../wal/read-at.ts';
-import type { BatchCompleted, BatchInput, BatchPlanned, BlockAdded, JournalEvent, Opened, SourcePositioned } from './events.ts';
-import { bytesOf, loggedBytes, type Ledger, type LoggedBlock, type TakenFiles } from './ledger.ts';
+import type { BatchCompleted, BatchInput, BatchPlanned, BatchReplaced, BlockAdded, Forgotten, JournalEvent, Opened, SourcePositioned } from './events.ts';
+import { bytesOf, loggedBytes, type Ledger, type LedgerInput, type LoggedBlock, type Replacement, type TakenFiles } from './ledger.ts';
 
 /** An event and where it stands in the log. */
 export interface LoggedEvent {
@@ -66,8 +66,8 @@ function takeFiles(ledger: Ledger, stream: string, { input, position }: { readon
   }
 }
 
-function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition): void {
-  if (event.batchTime <= ledger.lastBatchTime) throw contradiction(position, `batch ${event.batchTime} was planned after batch ${ledger.lastBatchTime}`);
+/** What a batch takes of the blocks that wait and of the files that were found. */
+function takeInputs(ledger: Ledger, event: BatchPlanned, position: LogPosition): ReadonlyMap<string, LedgerInput> {
   const waiting = new Map(ledger.waiting.map((block) => [block.blockId, block]));
   const take = (stream: string, blockId: string): LoggedBlock => {
     const block = waiting.get(blockId);
@@ -79,10 +79,35 @@ function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition
     [...event.inputs].map(([stream, input]) => [stream, { blocks: input.blocks.map((blockId) => take(stream, blockId)), files: input.files ?? [] }]),
   );
   for (const [stream, input] of event.inputs) takeFiles(ledger, stream, { input, position });
-  const { batchTime, planId, outputs, shuffles, graphFingerprint, codeVersion } = event;
-  ledger.batches = [...ledger.batches, { batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion, completion: undefined }];
   ledger.waiting = [...waiting.values()];
   ledger.waitingBytes = loggedBytes(ledger.waiting);
+  return inputs;
+}
+
+function namesOf(input: { readonly blocks: readonly string[]; readonly files?: readonly { readonly name: string }[] | undefined }): string {
+  return JSON.stringify([input.blocks, (input.files ?? []).map(({ name }) => name)]);
+}
+
+/** What a batch takes of the one it replaces: everything, since nothing else will. */
+function takeReplaced(ledger: Ledger, pending: Replacement, planned: { readonly event: BatchPlanned; readonly position: LogPosition }): Replacement['inputs'] {
+  const { event, position } = planned;
+  if (event.batchTime !== pending.by) throw contradiction(position, `batch ${event.batchTime} was planned before batch ${pending.by}, whose inputs wait`);
+  const nothing: LedgerInput = { blocks: [], files: [] };
+  for (const stream of new Set([...event.inputs.keys(), ...pending.inputs.keys()])) {
+    const { blocks, files } = pending.inputs.get(stream) ?? nothing;
+    if (namesOf({ blocks: blocks.map(({ blockId }) => blockId), files }) !== namesOf(event.inputs.get(stream) ?? { blocks: [] }))
+      throw contradiction(position, `batch ${event.batchTime} takes of "${stream}" what the batch that it replaces did not`);
+  }
+  ledger.replacing = ledger.replacing.slice(1);
+  return new Map([...event.inputs.keys()].map((stream) => [stream, pending.inputs.get(stream) ?? nothing]));
+}
+
+function applyPlanned(ledger: Ledger, event: BatchPlanned, position: LogPosition): void {
+  if (event.batchTime <= ledger.lastBatchTime) throw contradiction(position, `batch ${event.batchTime} was planned after batch ${ledger.lastBatchTime}`);
+  const [pending] = ledger.replacing;
+  const inputs = pending === undefined ? takeInputs(ledger, event, position) : takeReplaced(ledger, pending, { event, position });
+  const { batchTime, planId, outputs, shuffles, graphFingerprint, codeVersion } = event;
+  ledger.batches = [...ledger.batches, { batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion, completion: undefined }];
   ledger.lastBatchTime = batchTime;
   for (const [sink, partitions] of outputs) ledger.partitionsMax.set(sink, Math.max(partitions, ledger.partitionsMax.get(sink) ?? 0));
 }
@@ -92,11 +117,43 @@ function applyCompleted(ledger: Ledger, event: BatchCompleted, position: LogPosi
   if (batch?.batchTime !== event.batchTime)
     throw contradiction(position, `batch ${event.batchTime} completed, the oldest unfinished one is ${batch?.batchTime ?? 'none'}`);
   batch.completion = { written: event.written, stateDigest: event.stateDigest };
-  for (const [sink, partitions] of event.written) {
+  expectRows(ledger, batch, event.written);
+}
+
+/** From here on the sinks must hold these rows. */
+function expectRows(ledger: Ledger, batch: { readonly batchTime: BatchTime; readonly planId: string }, written: BatchCompleted['written']): void {
+  for (const [sink, partitions] of written) {
     const rows = ledger.expected.get(sink) ?? new Map<number, { batchTime: BatchTime; planId: string; fingerprint: string }>();
     for (const [partition, fingerprint] of partitions) rows.set(partition, { batchTime: batch.batchTime, planId: batch.planId, fingerprint });
     ledger.expected.set(sink, rows);
   }
+}
+
+function applyReplaced(ledger: Ledger, event: BatchReplaced, position: LogPosition): void {
+  const batch = ledger.batches.at(-1);
+  if (batch?.batchTime !== event.batchTime)
+    throw contradiction(position, `batch ${event.batchTime} is replaced, the newest one is ${batch?.batchTime ?? 'none'}`);
+  if (event.by <= ledger.lastBatchTime || ledger.replacing.some(({ by }) => by === event.by))
+    throw contradiction(position, `batch ${event.batchTime} is replaced by batch ${event.by}, which is taken`);
+  ledger.batches = ledger.batches.slice(0, -1);
+  ledger.replacing = [...ledger.replacing, { by: event.by, inputs: batch.inputs }].toSorted((left, right) => left.by - right.by);
+  ledger.givenUp.batches.add(event.batchTime);
+  // What a completed batch wrote is expected since it completed, or was written over since.
+  if (batch.completion === undefined) expectRows(ledger, batch, event.committed);
+}
+
+function applyForgotten(ledger: Ledger, event: Forgotten, position: LogPosition): void {
+  const { givenUp } = ledger;
+  for (const uid of event.states) givenUp.states.set(uid, { lsn: position.lsn, batchTime: ledger.lastBatchTime });
+  for (const uid of event.sinks) {
+    givenUp.sinks.add(uid);
+    ledger.expected.delete(uid);
+  }
+  for (const uid of event.streams) givenUp.streams.add(uid);
+  const stays = (stream: string): boolean => !event.streams.includes(stream);
+  ledger.waiting = ledger.waiting.filter((block) => stays(block.stream));
+  ledger.waitingBytes = loggedBytes(ledger.waiting);
+  ledger.replacing = ledger.replacing.map(({ by, inputs }) => ({ by, inputs: new Map([...inputs].filter(([stream]) => stays(stream))) }));
 }
 
 /**
@@ -121,6 +178,12 @@ export function applyEvent(ledger: Ledger, { event, position }: LoggedEvent): vo
       break;
     case 'source-positioned':
       applyPositioned(ledger, event, position);
+      break;
+    case 'forgotten':
+      applyForgotten(ledger, event, position);
+      break;
+    case 'batch-replaced':
+      applyReplaced(ledger, event, position);
       break;
     case 'checkpoint':
     case 'closed':

@@ -4,7 +4,19 @@ import { CorruptionError, toError } from '../core/errors.ts';
 import { graphDescriptorShape } from '../core/graph-descriptor.ts';
 import { array, boolean, count, dictionary, object, optional, string, type Shape } from '../core/shape.ts';
 import { toBatchTime } from '../core/time.ts';
-import type { BatchCompleted, BatchPlanned, BlockAdded, CheckpointWritten, InputFile, JournalEvent, Opened, SourcePositioned, SourceRange } from './events.ts';
+import type {
+  BatchCompleted,
+  BatchPlanned,
+  BatchReplaced,
+  BlockAdded,
+  CheckpointWritten,
+  Forgotten,
+  InputFile,
+  JournalEvent,
+  Opened,
+  SourcePositioned,
+  SourceRange,
+} from './events.ts';
 
 /** The version written into every event, and the only one read. Part of the format. */
 export const EVENT_VERSION = 1;
@@ -18,6 +30,8 @@ export const EVENT_TYPES: { readonly [K in JournalEvent['kind']]: number } = {
   checkpoint: 5,
   closed: 6,
   'source-positioned': 7,
+  forgotten: 8,
+  'batch-replaced': 9,
 };
 
 const rangeShape: Shape<SourceRange> = object<{ [K in keyof SourceRange]: SourceRange[K] }>({ partition: string, from: count, until: count });
@@ -76,6 +90,14 @@ const completedShape = object<{ batchTime: number; written: ReadonlyMap<string, 
   stateDigest: string,
 });
 
+const replacedShape = object<{ batchTime: number; by: number; committed: ReadonlyMap<string, ReadonlyMap<string, string>> }>({
+  batchTime: count,
+  by: count,
+  committed: dictionary(dictionary(string)),
+});
+
+const forgottenShape = object<Omit<Forgotten, 'kind'>>({ states: array(string), sinks: array(string), streams: array(string) });
+
 const checkpointShape = object<Omit<CheckpointWritten, 'kind' | 'batchTime'> & { batchTime: number }>({
   number: count,
   batchTime: count,
@@ -104,6 +126,11 @@ function toWritten(written: ReadonlyMap<string, ReadonlyMap<string, string>>): B
   );
 }
 
+function decodeReplaced(body: unknown): BatchReplaced {
+  const { batchTime, by, committed } = replacedShape(body, 'batch-replaced');
+  return { kind: 'batch-replaced', batchTime: toBatchTime(batchTime), by: toBatchTime(by), committed: toWritten(committed) };
+}
+
 function decodeBody(type: number, body: unknown, rest: Uint8Array): JournalEvent | undefined {
   switch (type) {
     case EVENT_TYPES.opened:
@@ -126,6 +153,10 @@ function decodeBody(type: number, body: unknown, rest: Uint8Array): JournalEvent
       return { kind: 'closed' };
     case EVENT_TYPES['source-positioned']:
       return { kind: 'source-positioned', ...positionedShape(body, 'source-positioned') };
+    case EVENT_TYPES.forgotten:
+      return { kind: 'forgotten', ...forgottenShape(body, 'forgotten') };
+    case EVENT_TYPES['batch-replaced']:
+      return decodeReplaced(body);
     default:
       return undefined;
   }
@@ -160,6 +191,6 @@ export function decodeEvent(type: number, payload: Uint8Array, lsn: number): Jou
   }
   throw new CorruptionError(
     'STREAM_JOURNAL_VERSION',
-    `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 7: found type ${type}`,
+    `Cannot read record ${lsn} of the journal as this version knows the event types 1 to 9: found type ${type}`,
   );
 }

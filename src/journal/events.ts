@@ -95,6 +95,30 @@ export interface BatchCompleted {
   readonly stateDigest: string;
 }
 
+/**
+ * A batch that was bound to other code is closed by consent; its inputs wait for the plan of the batch `by`. Newer batches are closed before older ones, so that what is left at any
+ * point are the oldest.
+ */
+export interface BatchReplaced {
+  readonly kind: 'batch-replaced';
+  readonly batchTime: BatchTime;
+  /** The batch that takes its inputs: later than every plan. */
+  readonly by: BatchTime;
+  /** The fingerprint of each partition that the sinks hold of it, by uid of the output and partition id. */
+  readonly committed: ReadonlyMap<Uid, ReadonlyMap<number, string>>;
+}
+
+/** What was given up by consent, by uid. */
+export interface Forgotten {
+  readonly kind: 'forgotten';
+  /** Operators whose state is dropped. */
+  readonly states: readonly Uid[];
+  /** Sinks whose rows are expected no more. */
+  readonly sinks: readonly Uid[];
+  /** Streams whose waiting inputs are dropped. Their positions, and the names of their files, stay. */
+  readonly streams: readonly Uid[];
+}
+
 /** A checkpoint is durable: the anchor that tells which one must be in the store. */
 export interface CheckpointWritten {
   readonly kind: 'checkpoint';
@@ -110,4 +134,4 @@ export interface Closed {
 }
 
 /** Any event of the journal. */
-export type JournalEvent = Opened | BlockAdded | BatchPlanned | BatchCompleted | CheckpointWritten | Closed | SourcePositioned;
+export type JournalEvent = Opened | BlockAdded | BatchPlanned | BatchCompleted | CheckpointWritten | Closed | SourcePositioned | Forgotten | BatchReplaced;

@@ -2,7 +2,7 @@
 import { sha256Hex } from '../core/checksum.ts';
 import { CorruptionError, LockedError } from '../core/errors.ts';
 import { toHex, type Incarnation, type StoreId } from '../core/ids.ts';
-import { count, object, ShapeError, string, type Shape } from '../core/shape.ts';
+import { count, object, optional, ShapeError, string, type Shape } from '../core/shape.ts';
 import type { Env } from '../env/env.ts';
 import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
@@ -21,6 +21,8 @@ export interface Identity {
   /** Grows at every start; 0 before the first. */
   readonly epoch: number;
   readonly incarnation: Incarnation;
+  /** The digest of the savepoint that the store began with, if it did. */
+  readonly origin?: string | undefined;
 }
 
 const identityShape: Shape<Identity & { readonly checksum: string }> = object<{ [K in keyof Identity]: Identity[K] } & { checksum: string }>({
@@ -29,11 +31,12 @@ const identityShape: Shape<Identity & { readonly checksum: string }> = object<{ 
   app: string,
   epoch: count,
   incarnation: string,
+  origin: optional(string),
   checksum: string,
 });
 
-function checksumOf({ format, storeId, app, epoch, incarnation }: Identity): string {
-  return sha256Hex(JSON.stringify([format, storeId, app, epoch, incarnation]));
+function checksumOf({ format, storeId, app, epoch, incarnation, origin }: Identity): string {
+  return sha256Hex(JSON.stringify([format, storeId, app, epoch, incarnation, ...(origin === undefined ? [] : [origin])]));
 }
 
 function identityPath(directory: string): string {

@@ -58,6 +58,30 @@ export interface ExpectedRow {
   readonly fingerprint: string;
 }
 
+/** The inputs of a batch that was replaced, until the batch that takes them is planned. */
+export interface Replacement {
+  /** The batch that takes them. */
+  readonly by: BatchTime;
+  readonly inputs: ReadonlyMap<Uid, LedgerInput>;
+}
+
+/** When state was dropped by consent. */
+export interface DroppedState {
+  /** The record that says so. */
+  readonly lsn: number;
+  /** The last batch planned before it. */
+  readonly batchTime: BatchTime;
+}
+
+/** What was ever given up by consent. A consent that is given again, because a supervisor repeats the command, asks for nothing more. */
+export interface GivenUp {
+  readonly states: Map<Uid, DroppedState>;
+  readonly sinks: Set<Uid>;
+  readonly streams: Set<Uid>;
+  /** Times of batches that were replaced. */
+  readonly batches: Set<number>;
+}
+
 /** The fold of the journal. Changed by `applyEvent` and `forgetBatches` only. */
 export interface Ledger {
   /** The last record that was folded in. */
@@ -82,8 +106,14 @@ export interface Ledger {
   expected: Map<Uid, Map<number, ExpectedRow>>;
   /** The largest partition count any plan gave to a sink. */
   partitionsMax: Map<Uid, number>;
-  /** The digest of the savepoint that the store began with, if it did. */
-  origin?: string | undefined;
+  /** Inputs of replaced batches that no plan took yet, oldest first. The next plans are theirs. */
+  replacing: readonly Replacement[];
+  readonly givenUp: GivenUp;
+}
+
+/** Nothing was ever given up. */
+function nothingGivenUp(): GivenUp {
+  return { states: new Map(), sinks: new Set(), streams: new Set(), batches: new Set() };
 }
 
 /** The ledger of a journal without events. */
@@ -100,6 +130,8 @@ export function emptyLedger(): Ledger {
     files: new Map(),
     expected: new Map(),
     partitionsMax: new Map(),
+    replacing: [],
+    givenUp: nothingGivenUp(),
   };
 }
 
@@ -150,6 +182,17 @@ const batchShape = object<{
   completion: optional(completionShape),
 });
 
+const replacementShape = object<{ by: number; inputs: ReadonlyMap<string, LedgerInput> }>({ by: count, inputs: dictionary(inputShape) });
+
+const droppedShape = object<{ lsn: number; batchTime: number }>({ lsn: count, batchTime: count });
+
+const givenUpShape = object<{
+  states: ReadonlyMap<string, { lsn: number; batchTime: number }>;
+  sinks: readonly string[];
+  streams: readonly string[];
+  batches: readonly number[];
+}>({ states: dictionary(droppedShape), sinks: array(string), streams: array(string), batches: array(count) });
+
 const ledgerShape = object<{
   lsn: number;
   lastBatchTime: number;
@@ -161,7 +204,8 @@ const ledgerShape = object<{
   files: ReadonlyMap<string, ReturnType<typeof takenShape>>;
   expected: ReadonlyMap<string, ReadonlyMap<string, ReturnType<typeof rowShape>>>;
   partitionsMax: ReadonlyMap<string, number>;
-  origin: string | undefined;
+  replacing: readonly ReturnType<typeof replacementShape>[] | undefined;
+  givenUp: ReturnType<typeof givenUpShape> | undefined;
 }>({
   lsn: count,
   lastBatchTime: count,
@@ -173,7 +217,8 @@ const ledgerShape = object<{
   files: dictionary(takenShape),
   expected: dictionary(dictionary(rowShape)),
   partitionsMax: dictionary(count),
-  origin: optional(string),
+  replacing: optional(array(replacementShape)),
+  givenUp: optional(givenUpShape),
 });
 
 function numberKeys<T, U>(map: ReadonlyMap<string, T>, convert: (value: T) => U): Map<number, U> {
@@ -200,6 +245,15 @@ export function loggedBytes(blocks: readonly LoggedBlock[]): number {
   return blocks.reduce((sum, block) => sum + bytesOf(block), 0);
 }
 
+function toGivenUp({ states, sinks, streams, batches }: ReturnType<typeof givenUpShape>): GivenUp {
+  return {
+    states: new Map([...states].map(([uid, { lsn, batchTime }]) => [uid, { lsn, batchTime: toBatchTime(batchTime) }])),
+    sinks: new Set(sinks),
+    streams: new Set(streams),
+    batches: new Set(batches),
+  };
+}
+
 /** Reads a ledger back. Throws if the bytes are none. */
 export function decodeLedger(bytes: Uint8Array): Ledger {
   const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -224,5 +278,7 @@ export function decodeLedger(bytes: Uint8Array): Ledger {
     files: new Map([...found.files].map(([stream, { isPositioned, names }]) => [stream, { isPositioned, names: new Set(names) }])),
     expected: new Map([...found.expected].map(([sink, rows]) => [sink, numberKeys(rows, (row) => ({ ...row, batchTime: toBatchTime(row.batchTime) }))])),
     partitionsMax: new Map(found.partitionsMax),
+    replacing: (found.replacing ?? []).map(({ by, inputs }) => ({ by: toBatchTime(by), inputs })),
+    givenUp: found.givenUp === undefined ? nothingGivenUp() : toGivenUp(found.givenUp),
   };
 }

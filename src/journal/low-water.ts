@@ -4,13 +4,12 @@ import type { Ledger } from './ledger.ts';
 /** How many checkpoints must stand before anything is cut. */
 const CHECKPOINTS_NEEDED = 2;
 
-/** The lowest record that a checkpoint with this ledger needs: its own lsn, and every block that waits or is in an unfinished plan. */
+/** The lowest record that a checkpoint with this ledger needs: its own lsn, and every block that waits, is in an unfinished plan or comes from a replaced batch. */
 export function neededLsn(ledger: Ledger): number {
   let needed = ledger.lsn;
   for (const block of ledger.waiting) needed = Math.min(needed, block.position.lsn);
-  for (const batch of ledger.batches) {
-    if (batch.completion !== undefined) continue;
-    for (const { blocks } of batch.inputs.values()) for (const block of blocks) needed = Math.min(needed, block.position.lsn);
+  for (const { inputs } of [...ledger.batches.filter(({ completion }) => completion === undefined), ...ledger.replacing]) {
+    for (const { blocks } of inputs.values()) for (const block of blocks) needed = Math.min(needed, block.position.lsn);
   }
   return needed;
 }

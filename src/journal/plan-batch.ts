@@ -2,7 +2,7 @@
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { BatchInput, BatchPlanned, InputFile } from './events.ts';
-import type { Ledger, LoggedBlock } from './ledger.ts';
+import type { Ledger, LedgerInput, LoggedBlock, Replacement } from './ledger.ts';
 import { bytesOf } from './ledger.ts';
 
 /** How many inputs each stream gives to a batch: blocks, or partitions of its files. */
@@ -79,9 +79,29 @@ function inputOf(blocks: readonly LoggedBlock[], offer: SourceOffer | undefined,
   };
 }
 
+/** What is settled once it is known which inputs a batch has. */
+function planOf(request: Omit<PlanRequest, 'offers' | 'limits' | 'streams'>, inputs: ReadonlyMap<Uid, BatchInput>): BatchPlanned {
+  const { batchTime, planId, graphFingerprint, codeVersion } = request;
+  const counts = new Map(
+    [...inputs].map(([stream, input]) => [stream, input.blocks.length + (input.files === undefined ? 0 : request.filePartitions(stream, input.files))]),
+  );
+  const { outputs, shuffles } = request.partitionsOf(counts);
+  return { kind: 'batch-planned', batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion };
+}
+
+/** Makes the plan of a batch that takes the inputs of one that was replaced: all of them, whatever the limits, since the batch before had them. */
+export function planReplacement(replacement: Replacement, request: Omit<PlanRequest, 'batchTime' | 'offers' | 'limits'>): BatchPlanned {
+  const nothing: LedgerInput = { blocks: [], files: [] };
+  const inputs = request.streams.map((stream) => {
+    const { blocks, files } = replacement.inputs.get(stream) ?? nothing;
+    return [stream, { blocks: blocks.map(({ blockId }) => blockId), ...(files.length === 0 ? {} : { files }) }] as const;
+  });
+  return planOf({ ...request, batchTime: replacement.by }, new Map(inputs));
+}
+
 /** Makes the plan of a batch. */
 export function planBatch(ledger: Ledger, request: PlanRequest): BatchPlanned {
-  const { batchTime, planId, streams, offers, limits, graphFingerprint, codeVersion } = request;
+  const { streams, offers, limits } = request;
   const room = { records: limits.recordsMax, bytes: limits.bytesMax };
   const blocks = takeBlocks(ledger, request, room);
   const inputs = new Map(
@@ -94,9 +114,5 @@ export function planBatch(ledger: Ledger, request: PlanRequest): BatchPlanned {
       ),
     ]),
   );
-  const counts = new Map(
-    [...inputs].map(([stream, input]) => [stream, input.blocks.length + (input.files === undefined ? 0 : request.filePartitions(stream, input.files))]),
-  );
-  const { outputs, shuffles } = request.partitionsOf(counts);
-  return { kind: 'batch-planned', batchTime, planId, inputs, outputs, shuffles, graphFingerprint, codeVersion };
+  return planOf(request, inputs);
 }

@@ -1,5 +1,4 @@
 // Gives each operator of today's graph the state that a checkpoint holds of it: as it is, migrated, or what it begins with.
-import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import { keyText, slotOfText } from '../core/key-slot.ts';
 import { optionError } from '../core/options.ts';
 import type { Uid } from '../core/ids.ts';
@@ -7,14 +6,7 @@ import type { StatefulNode } from '../dstream/graph.ts';
 import { KeyedState } from '../state/keyed-state.ts';
 import { migrateState, type MigrationReport } from '../state/migrate-state.ts';
 import { keepFor, type StateEntry } from '../state/state-value.ts';
-import type { StoredStates } from './restore-checkpoint.ts';
-
-/** What a checkpoint holds. */
-export interface StoredState {
-  readonly states: StoredStates;
-  /** The graph that wrote them; undefined where there is no checkpoint. */
-  readonly graph: GraphDescriptor | undefined;
-}
+import type { Restored } from './restore-checkpoint.ts';
 
 /** The state of all operators. */
 export interface AttachedState {
@@ -43,7 +35,7 @@ function beginState({ node, state: { settings, initial } }: StatefulNode): Keyed
  *
  * @throws {UsageError} If a migration is missing or fails.
  */
-export function attachState(operators: readonly StatefulNode[], { states: stored, graph }: StoredState): AttachedState {
+export function attachState(operators: readonly StatefulNode[], { states: stored, stateGraph: graph }: Pick<Restored, 'states' | 'stateGraph'>): AttachedState {
   const states = new Map<Uid, KeyedState>();
   const migrations: MigrationReport[] = [];
   for (const operator of operators) {

@@ -22,6 +22,11 @@ function unfinishedOf(ledger: Ledger, uid: Uid): UnfinishedBatch | undefined {
   return batch === undefined ? undefined : { batchTime: batch.batchTime, planId: batch.planId, partitions: batch.outputs.get(uid) ?? 0 };
 }
 
+/** What else explains a row that is not expected. */
+function forgottenHint({ givenUp }: Ledger, sink: Uid): string {
+  return givenUp.sinks.has(sink) ? '. It was forgotten by consent: give the output another uid' : '';
+}
+
 /**
  * Judges what a sink holds.
  *
@@ -51,7 +56,7 @@ export function judgeView(view: SinkView, ledger: Ledger, claim: { readonly sess
     if (verdict.kind === 'refuse')
       throw new CorruptionError(
         'STREAM_SINK_CONFLICT',
-        `${what} as partition ${partitionId} must be as this directory left it: ${verdict.why}. Nothing was changed`,
+        `${what} as partition ${partitionId} must be as this directory left it: ${verdict.why}${forgottenHint(ledger, session.sink)}. Nothing was changed`,
       );
     if (verdict.kind === 'committed') committed += 1;
   }

@@ -1,10 +1,9 @@
-// The order of a recovery: raise the epoch, sync and scan the log, begin a segment, restore, compare the graph, look at the sinks, claim them, judge again. Returns a value;
+// The order of a recovery: raise the epoch, sync and scan the log, begin a segment, restore, compare the graph, look at the sinks, claim them, judge again, write down what was consented to. Returns a value;
 // what must run is run by the scheduler.
 import { publish, type RecoveryFound } from '../core/diagnostics.ts';
-import { UsageError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
-import { toBatchTime, type BatchTime } from '../core/time.ts';
+import { milliseconds, toBatchTime, type BatchTime } from '../core/time.ts';
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Env } from '../env/env.ts';
@@ -14,7 +13,6 @@ import type { Opened } from '../journal/events.ts';
 import { raiseEpoch, STORE_FORMAT_VERSION, watchIdentity, type Identity, type OwnerWatch } from '../journal/identity.ts';
 import { DiskSpace } from '../journal/disk-space.ts';
 import { Journal } from '../journal/journal.ts';
-import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import type { StatefulNode } from '../dstream/graph.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
@@ -23,13 +21,15 @@ import { openWal, type OpenedWal } from '../wal/open-wal.ts';
 import type { ScanOptions } from '../wal/scan.ts';
 import { SegmentTakenError } from '../wal/segment-files.ts';
 import type { WalOptions } from '../wal/wal.ts';
+import { applyConsent, isGivingUp, type ReplacedBatch } from './apply-consent.ts';
 import { attachState } from './attach-state.ts';
-import { compareGraphs } from './compare-graphs.ts';
-import { decideBatch, type BatchAction } from './decide-batch.ts';
+import type { BatchAgain } from './bound-batches.ts';
+import { assess, requireConsent, type Acceptance } from './judge-consent.ts';
 import { claimSinks, type SinkOutput } from './judge-sinks.ts';
 import { lastBatchTime } from './last-batch-time.ts';
 import { relocate, scanEvents, type EventScan } from './read-events.ts';
-import { restoreCheckpoint, type Restored } from './restore-checkpoint.ts';
+import { restoreCheckpoint, restoreScene, type Restored } from './restore-checkpoint.ts';
+import type { RegisteredSavepoint } from './savepoints.ts';
 import { createStore, journalDirectory, readOwner } from './store-layout.ts';
 
 /** The limits of the log. */
@@ -51,6 +51,8 @@ export interface RecoverOptions {
   readonly app: string;
   readonly codeVersion: string;
   readonly graph: GraphDescriptor;
+  /** What may be given up. */
+  readonly accept: Acceptance;
   readonly outputs: readonly SinkOutput[];
   /** The operators that keep state. */
   readonly stateful: readonly StatefulNode[];
@@ -81,46 +83,30 @@ export interface Recovered {
   readonly views: ReadonlyMap<Uid, SinkView>;
   /** The last batch that a plan, a checkpoint or a row of a sink names; 0 if there is none. The next one is later. */
   readonly lastBatchTime: BatchTime;
+  /** The registered savepoints: the log is kept for them. */
+  readonly savepoints: readonly RegisteredSavepoint[];
+  /** The name of the savepoint that took the place of damaged checkpoints, if one did. */
+  readonly restoredFrom: string | undefined;
   /** What must run again, oldest first. */
-  readonly batches: readonly { readonly batch: LedgerBatch; readonly action: Extract<BatchAction, 'rerun' | 'state-only'> }[];
+  readonly batches: readonly BatchAgain[];
+  /** Batches that this start closed, oldest first. Their inputs, and those of an earlier start that did not come to it, wait in the ledger. */
+  readonly replaced: readonly ReplacedBatch[];
+}
+
+/** The graphs that wrote a store: the checkpoint's, since the log may be cut behind it, and those of the journal. Every batch that no checkpoint covers is of one of them. */
+export function graphsOf(events: readonly LoggedEvent[], head: StoredHead | undefined): readonly GraphDescriptor[] {
+  const opened = events.flatMap(({ event }) => (event.kind === 'opened' ? [event.graph] : []));
+  return head === undefined ? opened : [decodeMetadata(head.head.metadata).graph, ...opened];
 }
 
 /** The graph that wrote the store last: the journal's newest, or the checkpoint's when the log was cut behind it. */
 export function lastGraph(events: readonly LoggedEvent[], head: StoredHead | undefined): GraphDescriptor | undefined {
-  const opened = events.flatMap(({ event }) => (event.kind === 'opened' ? [event.graph] : [])).at(-1);
-  return opened ?? (head === undefined ? undefined : decodeMetadata(head.head.metadata).graph);
-}
-
-/** Refuses a graph that is not the one the store belongs to. */
-export function requireSameGraph(before: GraphDescriptor | undefined, now: GraphDescriptor, directory: string): void {
-  const differences = before === undefined ? [] : compareGraphs(before, now);
-  if (differences.length === 0) return;
-  throw new UsageError(
-    'STREAM_GRAPH_CHANGED',
-    `Cannot go on with the store "${directory}" as the graph must be the one that wrote it: ${differences.join('; ')}`,
-  );
-}
-
-function decideBatches(ledger: Ledger, checkpointTime: number): Recovered['batches'] {
-  return ledger.batches.flatMap((batch) => {
-    const action = decideBatch({ isPlanned: true, isCompleted: batch.completion !== undefined, isInCheckpoint: batch.batchTime <= checkpointTime });
-    return action === 'rerun' || action === 'state-only' ? [{ batch, action }] : [];
-  });
-}
-
-/** Batches that must run again need the code that planned them. */
-function requireSameCode(batches: Recovered['batches'], codeVersion: string): void {
-  const other = batches.find(({ batch }) => batch.codeVersion !== codeVersion);
-  if (other === undefined) return;
-  throw new UsageError(
-    'STREAM_CODE_VERSION',
-    `Cannot run batch ${other.batch.batchTime} again as the version of the program must be "${other.batch.codeVersion}", which planned it: this is version "${codeVersion}". Let the old version finish and stop cleanly first`,
-  );
+  return graphsOf(events, head).at(-1);
 }
 
 function describeFind(
   events: readonly LoggedEvent[],
-  parts: { readonly identity: Identity; readonly restored: Restored; readonly batches: Recovered['batches']; readonly tornBytes: number },
+  parts: { readonly identity: Identity; readonly restored: Restored; readonly batches: readonly BatchAgain[]; readonly tornBytes: number },
 ): Omit<RecoveryFound, 'rowsOfUnfinished'> {
   const { identity, restored, batches, tornBytes } = parts;
   const last = events.at(-1)?.event;
@@ -153,7 +139,7 @@ async function openIdentity(options: RecoverOptions): Promise<Identity> {
 /**
  * Recovers a store, or makes it. The caller holds the lock of the directory.
  *
- * @throws {UsageError} If the store belongs to another application or graph, or the code version differs over batches that must run again.
+ * @throws {UsageError} If the store belongs to another application, its graph cannot be taken over, consent is missing or needless, or other code planned what must run again.
  * @throws {CorruptionError} If store or sinks contradict themselves or each other.
  * @throws {LockedError} If a newer driver has claimed a sink.
  */
@@ -178,14 +164,16 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     opened.unshift(() => wal.close());
     const events = relocate(scanned, moved);
     const checkpoints = new Checkpoints(store);
-    const restored = await restoreCheckpoint(checkpoints, events, { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn });
+    const log = { first: wal.spans[0]?.header.firstLsn ?? 1, last: wal.durableLsn };
+    const scene = await restoreScene(env.files, { directory, identity }, log);
+    const restored = await restoreCheckpoint(checkpoints, events, scene);
     const { accepted, ledger } = restored;
-    requireSameGraph(lastGraph(events, accepted), graph, directory);
-    const batches = decideBatches(ledger, accepted?.head.batchTime ?? 0);
-    requireSameCode(batches, codeVersion);
+    const program = { graph, codeVersion };
+    const assessment = assess({ graphs: graphsOf(events, accepted), ledger, head: accepted }, program);
+    const agreed = requireConsent(assessment, options.accept, { directory, program });
+    const batches = assessment.batches.again;
     // Before anything is claimed: a migration that fails has changed nothing in any sink.
-    const stateGraph = accepted === undefined ? undefined : decodeMetadata(accepted.head.metadata).graph;
-    const { states, migrations } = attachState(options.stateful, { states: restored.states, graph: stateGraph });
+    const { states, migrations } = attachState(options.stateful, restored);
     const found = describeFind(events, { identity, restored, batches, tornBytes: scan.tornBytes });
     const space = new DiskSpace({ env, app, directory, ballastBytes: limits.ballastBytes, fail: onPoisoned });
     const journal = new Journal({ wal, ledger, space, directory, epoch, blockCacheBytesMax: limits.blockCacheBytesMax });
@@ -193,12 +181,34 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     await anchorAccepted(journal, restored);
     await checkpoints.retain(restored.retained);
     const event: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
-    await journal.appendAtOnce(event);
+    // Today's graph becomes the store's once nothing of the store is given up for it any more: a crash before that finds what was consented to still asked for, or done.
+    const givesUp = isGivingUp(agreed);
+    if (!givesUp) await journal.appendAtOnce(event);
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
+    const replaced = await applyConsent(journal, agreed, { views, interval: milliseconds(graph.batchIntervalMs) });
+    if (givesUp) await journal.appendAtOnce(event);
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
     const { retained, nextNumber: nextCheckpoint } = restored;
+    const closed = new Set(agreed.replace.map(({ batchTime }) => batchTime));
+    const left = batches.filter(({ batch }) => !closed.has(batch.batchTime));
     const lastTime = lastBatchTime({ ledger, heads: retained, views });
-    return { identity, watch, space, journal, states, migrations, checkpoints, retained, nextCheckpoint, views, lastBatchTime: lastTime, batches };
+    return {
+      identity,
+      watch,
+      space,
+      journal,
+      states,
+      migrations,
+      checkpoints,
+      retained,
+      nextCheckpoint,
+      views,
+      lastBatchTime: lastTime,
+      batches: left,
+      replaced,
+      savepoints: scene.savepoints,
+      restoredFrom: restored.savepoint,
+    };
   } catch (error) {
     // The refusal is what counts; what cannot be closed behind it ends with the process.
     for (const close of opened) await close().catch(() => undefined);

@@ -2,12 +2,12 @@
 import { CorruptionError, UsageError } from '../core/errors.ts';
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { readSavepoint, readSavepointHeader, writeSavepoint, type Savepoint, type SavepointHeader, type SavepointSlot } from '../checkpoint/savepoint-file.ts';
+import { readSavepointHeader, writeSavepoint, type Savepoint, type SavepointHeader, type SavepointSlot } from '../checkpoint/savepoint-file.ts';
 import type { Env } from '../env/env.ts';
 import type { FileSystem } from '../env/file-system.ts';
 import { decodeMetadata, encodeMetadata } from '../journal/checkpoint-metadata.ts';
 import { STORE_FORMAT_VERSION, writeIdentity, type Identity } from '../journal/identity.ts';
-import { decodeLedger, encodeLedger, type Ledger } from '../journal/ledger.ts';
+import { encodeLedger, type Ledger } from '../journal/ledger.ts';
 import { checkpointDirectory, journalDirectory } from './store-layout.ts';
 
 const SUFFIX = '.savepoint';
@@ -137,10 +137,10 @@ export async function forgetSavepoint(files: FileSystem, directory: string, name
  */
 export async function exportSavepoint(files: FileSystem, place: { readonly path: string; readonly ledger: Ledger }, source: SavepointSource): Promise<string> {
   const { ledger, path } = place;
-  if (ledger.waiting.length > 0 || ledger.batches.length > 0) {
+  if (ledger.waiting.length > 0 || ledger.batches.length > 0 || ledger.replacing.length > 0) {
     throw new UsageError(
       'STREAM_SAVEPOINT',
-      `Cannot export the store as nothing of its log may be left behind: ${ledger.waiting.length} blocks wait and ${ledger.batches.length} batches are in no checkpoint. Stop the program cleanly, or run it with drain, first`,
+      `Cannot export the store as nothing of its log may be left behind: ${ledger.waiting.length} blocks wait and ${ledger.batches.length + ledger.replacing.length} batches are in no checkpoint. Stop the program cleanly, or run it with drain, first`,
     );
   }
   const slots = await slotsOf(source.checkpoints, source.stored);
@@ -173,15 +173,12 @@ export async function importSavepoint(
   await files.makeDirectory(checkpointDirectory(directory));
   await files.makeDirectory(journalDirectory(directory));
   await store.open('create');
-  const ledger = { ...decodeLedger(savepoint.ledger), origin: digest };
-  await new Checkpoints(store).begin({ ...header, slots, ledger: encodeLedger(ledger) });
+  await new Checkpoints(store).begin({ ...header, slots, ledger: savepoint.ledger });
   await files.syncDirectory(checkpointDirectory(directory));
   await files.syncDirectory(journalDirectory(directory));
   await files.syncDirectory(directory);
   const { storeId, app, epoch } = header;
-  const identity: Identity = { format: STORE_FORMAT_VERSION, storeId, app, epoch, incarnation: '' };
+  const identity: Identity = { format: STORE_FORMAT_VERSION, storeId, app, epoch, incarnation: '', origin: digest };
   await writeIdentity(env, directory, identity);
   return identity;
 }
-
-export { readSavepoint };

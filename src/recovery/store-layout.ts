@@ -15,7 +15,8 @@ export function checkpointDirectory(directory: string): string {
   return `${directory}/checkpoint`;
 }
 
-function checkApp(directory: string, identity: Identity, app: string): Identity {
+/** Refuses the store of another application. */
+export function checkApp(directory: string, identity: Identity, app: string): Identity {
   if (identity.app !== app)
     throw new UsageError(
       'STREAM_IDENTITY',

@@ -32,6 +32,8 @@ export interface CheckpointerOptions {
   /** Heads that stay, newest first. */
   readonly retained: readonly StoredHead[];
   readonly nextNumber: number;
+  /** The lowest records that registered savepoints need. */
+  readonly savepointNeeds: readonly number[];
   /** Aborted when the driver gives up what runs. */
   readonly signal: AbortSignal;
   /** Called when the log was cut. */
@@ -138,7 +140,8 @@ export class Checkpointer {
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
     forgetBatches(journal.ledger, batchTime);
     if (old !== undefined) await checkpoints.drop(old, this.#retained);
-    await journal.cut(lowWater(this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn)));
+    const needs = this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn);
+    await journal.cut(Math.min(lowWater(needs), ...this.#options.savepointNeeds));
     this.#options.onCut();
     publish('checkpoint-written', () => ({ app, number, batchTime, slots: draft.changed.length }));
   }

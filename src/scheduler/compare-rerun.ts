@@ -26,3 +26,11 @@ export function compareWithRows(rows: ReadonlyMap<number, LedgerRow>, batchTime:
   const before = new Map([...rows].filter(([, row]) => row.batchTime === batchTime).map(([partitionId, row]) => [partitionId, row.fingerprint]));
   return compareFingerprints(before, new Map([...now].filter(([partitionId]) => before.has(partitionId))));
 }
+
+/** The partitions whose row is of the batch and of another plan than its own. */
+export function foreignRows(
+  rows: ReadonlyMap<number, LedgerRow>,
+  { batchTime, planId }: { readonly batchTime: BatchTime; readonly planId: string },
+): readonly number[] {
+  return [...rows].filter(([, row]) => row.batchTime === batchTime && row.planId !== planId).map(([partitionId]) => partitionId);
+}

@@ -9,7 +9,7 @@ import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { collectPartition, type RddNode } from '../rdd/node.ts';
 import type { PreparedRows, Sink, SinkView } from '../sinks/sink.ts';
 import type { BatchWork } from './batch-work.ts';
-import { compareFingerprints, compareWithRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
+import { compareFingerprints, compareWithRows, foreignRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
 
 /** What a batch runs with. */
 export interface RunBatchOptions {
@@ -109,12 +109,20 @@ async function prepareAll(options: RunBatchOptions, output: SinkWork): Promise<P
   return all;
 }
 
+/** Rows of the batch under another plan are of another directory, not of a program that is not deterministic. */
+function foreignError({ batch: { batchTime, planId } }: RunBatchOptions, uid: Uid, partitionId: number): CorruptionError {
+  return new CorruptionError(
+    'STREAM_SINK_CONFLICT',
+    `Cannot run batch ${batchTime} again as the rows of "${uid}" must be of its plan ${planId}: partition ${partitionId} is of another plan, so another directory wrote it. Nothing of the rerun was committed`,
+  );
+}
+
 function differenceError(batch: LedgerBatch, uid: Uid, differences: readonly RerunDifference[]): CorruptionError {
   const [first] = differences;
   return new CorruptionError(
     'STREAM_BATCH_DIFFERS',
     `Cannot run batch ${batch.batchTime} again as it must give what its first run gave: partition ${String(first?.partitionId)} of "${uid}" has the fingerprint ${first?.now ?? 'of no rows'}, ` +
-      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan and the code version are the same, so the program is not deterministic ` +
+      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan, the code version and the graph are the same, so the program is not deterministic ` +
       '(does it use a clock, random numbers or the order of a set?) or was changed without a new version. Nothing of the rerun was committed',
   );
 }
@@ -160,7 +168,10 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
   for (const output of sinkWork(options)) sinks.set(output.uid, { output, prepared: await prepareAll(options, output) });
   await computeStates(options);
   for (const [uid, { output, prepared }] of sinks) {
-    if (output.sink.guarantee !== 'transactional' || options.hasLost) continue;
+    if (output.sink.guarantee !== 'transactional') continue;
+    const [foreign] = foreignRows(rowsOf(options, uid), options.batch);
+    if (foreign !== undefined) throw foreignError(options, uid, foreign);
+    if (options.hasLost) continue;
     const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
     if (differences.length > 0) throw differenceError(options.batch, uid, differences);
   }

@@ -10,8 +10,9 @@ import type { Env } from '../env/env.ts';
 import { pause } from '../env/pause.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { BatchPlanned } from '../journal/events.ts';
 import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
-import { planBatch, type BatchLimits, type SourceOffer } from '../journal/plan-batch.ts';
+import { planBatch, planReplacement, type BatchLimits, type PlanRequest, type SourceOffer } from '../journal/plan-batch.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
 import { BatchClock } from './batch-clock.ts';
@@ -75,6 +76,13 @@ export class Scheduler {
     }
   }
 
+  /** Runs the inputs of batches that were replaced, oldest first, each in the batch that was promised to it. */
+  async runReplacements(): Promise<void> {
+    const { ledger } = this.#options.journal;
+    for (let [next] = ledger.replacing; next !== undefined; [next] = ledger.replacing)
+      await this.#run(await this.#submit(planReplacement(next, this.#request())), 'first');
+  }
+
   /** Runs a batch at the end of each interval until {@link end} is called; resolves when the last one is done. */
   async run(): Promise<void> {
     const { signal } = this.#ending;
@@ -94,10 +102,11 @@ export class Scheduler {
    * what they have stays where it is.
    */
   async drain(): Promise<void> {
-    const { journal, checkpointer } = this.#options;
+    const { graph, journal, checkpointer } = this.#options;
     const left = journal.ledger.batches.at(-1);
     if (left !== undefined && left.completion === undefined) await this.#run(left, 'first');
-    while (journal.ledger.waiting.length > 0) await this.#run(await this.#plan(new Map()), 'first');
+    const streams = new Set(graph.sources.map((source) => source.uid));
+    while (journal.ledger.waiting.some(({ stream }) => streams.has(stream))) await this.#run(await this.#plan(new Map()), 'first');
     await checkpointer.settled();
     const last = journal.ledger.batches.at(-1);
     if (last !== undefined) await checkpointer.write(last.batchTime);
@@ -113,20 +122,27 @@ export class Scheduler {
   }
 
   async #plan(offers: ReadonlyMap<Uid, SourceOffer>): Promise<LedgerBatch> {
-    const { app, env, graph, journal, codeVersion, limits, listeners } = this.#options;
-    const plan = planBatch(journal.ledger, {
-      batchTime: this.#clock.next,
+    const { journal, limits } = this.#options;
+    const batch = await this.#submit(planBatch(journal.ledger, { ...this.#request(), batchTime: this.#clock.next, offers, limits }));
+    this.#clock.advance();
+    return batch;
+  }
+
+  #request(): Omit<PlanRequest, 'batchTime' | 'offers' | 'limits'> {
+    const { env, graph, codeVersion } = this.#options;
+    return {
       planId: toHex(env.random.bytes(PLAN_ID_BYTES)),
       streams: graph.sources.map((source) => source.uid),
-      offers,
-      limits,
       filePartitions: (stream, files) => graph.filePartitions(stream, files),
       partitionsOf: (inputs) => graph.partitionsOf(inputs),
       graphFingerprint: this.#fingerprint,
       codeVersion,
-    });
+    };
+  }
+
+  async #submit(plan: BatchPlanned): Promise<LedgerBatch> {
+    const { app, journal, listeners } = this.#options;
     await journal.append(plan);
-    this.#clock.advance();
     const batch = present(journal.ledger.batches.at(-1), `batch ${plan.batchTime} is planned`);
     publish('batch-planned', () => ({ app, batchTime: plan.batchTime, recordCount: recordCountOf(batch) }));
     this.#submittedMs = this.#clock.nowMs;

@@ -13,6 +13,8 @@ export interface StoredSlot {
   readonly ref: SlotRef;
   /** What stands in the blobs of `ref`, in their order. */
   readonly payloads: readonly Uint8Array[];
+  /** Whether the blobs are not in the checkpoint store, so that the next checkpoint must write all of it. */
+  readonly isElsewhere?: boolean;
 }
 
 /** What a batch changes in one slot, by the text of the key: an entry, or undefined for a key that goes. */
@@ -64,7 +66,7 @@ export class StateSlot {
     this.#ref = stored.ref;
     this.#payloads = stored.payloads;
     // What another codec wrote is written afresh by the next checkpoint, touched or not: a later release need not read it.
-    this.#isConverted = stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
+    this.#isConverted = stored.isElsewhere === true || stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
   }
 
   /** How many entries it has; known without decoding it. */

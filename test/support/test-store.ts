@@ -115,6 +115,7 @@ export class TestStore {
     const tool = {
       env: this.#envOf(process),
       createStore: () => createSimCheckpointStore(this.image, process),
+      load: (path: string) => Promise.reject(new Error(`no module is at ${path}`)),
       out: (line: string) => void out.push(line),
       err: (line: string) => void err.push(line),
     };

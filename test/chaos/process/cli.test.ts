@@ -152,6 +152,39 @@ describe('fsck', () => {
   });
 });
 
+describe('plan', () => {
+  const PROGRAM = join(import.meta.dirname, '../../support/word-program.mjs');
+
+  /** Runs `plan` with the program; `env` says which variant of it. */
+  function plan(env: Readonly<Record<string, string>>, ...words: readonly string[]) {
+    const before = contentOf(join(place.store, 'journal'));
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'plan', PROGRAM, place.store, '--json', ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, TABLE: place.table, ...env },
+    });
+    expect(contentOf(join(place.store, 'journal'))).toEqual(before);
+    return { code: status, told: JSON.parse(stdout) as { readonly verdict: string; readonly needed: object } };
+  }
+
+  it('prints the consents that a start asks for, and the start goes on with them', async () => {
+    expect(await runProgram(LINES, 'SIGTERM')).toMatchObject({ code: 0 });
+    expect(plan({})).toMatchObject({ code: 0, told: { verdict: 'unchanged', needed: {} } });
+    const other = { VARIANT: 'other-graph' };
+    const { code, told } = plan(other);
+    expect({ code, told }).toMatchObject({ code: 64, told: { verdict: 'consent', needed: { dropState: ['counts'] } } });
+    expect(plan(other, '--accept', 'drop-state=counts').code).toBe(0);
+    expect(await runProgram(LINES, 'itself', other)).toMatchObject({ code: 64, log: expect.stringContaining('STREAM_GRAPH_CHANGED') as string });
+    expect(await runProgram(['to'], 'SIGTERM', { ...other, ACCEPT: JSON.stringify(told.needed) })).toMatchObject({ code: 0 });
+    expect(await place.rows()).toEqual({ ...COUNTS, to: 1 });
+  });
+  it('sees what drain brings to an end', async () => {
+    await runProgram(LINES, 'SIGKILL', { CHECKPOINT_MS: '3600000' });
+    expect(await runProgram([], 'itself', { DRAIN: '1' })).toMatchObject({ code: 0 });
+    expect(plan({})).toMatchObject({ code: 0, told: { verdict: 'unchanged', again: [] } });
+    expect(await place.rows()).toEqual(COUNTS);
+  });
+});
+
 describe('wal dump', () => {
   it('prints every record as an object', async () => {
     await runProgram(LINES, 'SIGTERM');

@@ -1,5 +1,5 @@
 // One life of a simulated program: from its start until it has stopped, or died, or failed.
-import { milliseconds, StreamingContext } from '../../../src/index.ts';
+import { milliseconds, StreamingContext, type GetOrCreateOptions } from '../../../src/index.ts';
 import {
   createSimCheckpointStore,
   createSimEnv,
@@ -35,6 +35,8 @@ export interface LifeWorld {
 export interface LifeProgram {
   create(process: SimProcess): StreamingContext;
   isDone(): boolean;
+  /** How it is opened, besides the simulation. */
+  readonly options?: Pick<GetOrCreateOptions, 'accept' | 'drain'>;
 }
 
 /** How a life ended. */
@@ -77,7 +79,7 @@ export async function liveIn(world: LifeWorld, program: LifeProgram, options: Si
   try {
     const context = await drive(
       living,
-      StreamingContext.getOrCreate('/store', () => program.create(process), { env, checkpointStore }),
+      StreamingContext.getOrCreate('/store', () => program.create(process), { env, checkpointStore, ...program.options }),
     );
     if (context === undefined) return { process, end: { kind: 'died' } };
     const termination = context.awaitTermination();

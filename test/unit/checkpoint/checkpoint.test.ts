@@ -147,7 +147,16 @@ describe('Checkpoints', () => {
 describe('acceptHead()', () => {
   const head = (number: number, lsn = number * 10) => ({ number, hash: `h${number}`, previousHash: number === 1 ? undefined : `h${number - 1}`, lsn });
   const anchor = (number: number) => ({ number, headHash: `h${number}` });
-  const scene = (parts: Partial<AcceptScene>): AcceptScene => ({ heads: [], damaged: [], anchors: [], log: { first: 5, last: 100 }, ...parts });
+  const scene = (parts: Partial<AcceptScene>): AcceptScene => ({
+    heads: [],
+    damaged: [],
+    anchors: [],
+    savepoints: [],
+    hasOrigin: false,
+    log: { first: 5, last: 100 },
+    ...parts,
+  });
+  const savepoint = (number: number) => ({ name: `s${number}`, headHash: `h${number}`, lsn: number * 10 });
   it.each([
     ['the newest, named by the last anchor', { heads: [head(2), head(1)], anchors: [anchor(1), anchor(2)] }, { kind: 'head', number: 2, isAnchored: true }],
     ['the newest, its anchor missing', { heads: [head(2), head(1)], anchors: [anchor(1)] }, { kind: 'head', number: 2, isAnchored: false }],
@@ -159,6 +168,17 @@ describe('acceptHead()', () => {
     ['an unknown one, the log cut', { heads: [head(7)], anchors: [anchor(3)] }, { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT' }],
     ['one that is ahead of the log', { heads: [head(2, 101), head(1)], anchors: [anchor(1)] }, { kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD' }],
     ['one that the log does not reach back to', { heads: [head(1, 3)], anchors: [anchor(1)] }, { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT' }],
+    ['none, the log cut, a savepoint', { anchors: [anchor(1)], savepoints: [savepoint(1)] }, { kind: 'savepoint', name: 's1' }],
+    ['none, the log whole, a savepoint', { anchors: [anchor(1)], savepoints: [savepoint(1)], log: { first: 1, last: 100 } }, { kind: 'savepoint', name: 's1' }],
+    ['none, a savepoint that no anchor names', { anchors: [anchor(1)], savepoints: [savepoint(2)] }, { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT' }],
+    ['none, the older of two savepoints', { anchors: [anchor(1)], savepoints: [savepoint(2), savepoint(1)] }, { kind: 'savepoint', name: 's1' }],
+    [
+      'none, a savepoint that the log does not reach back to',
+      { anchors: [anchor(1)], savepoints: [savepoint(1)], log: { first: 12, last: 100 } },
+      { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT' },
+    ],
+    ['none, the log whole, but behind a savepoint', { hasOrigin: true, log: { first: 1, last: 100 } }, { kind: 'refuse', code: 'STREAM_CHECKPOINT_CORRUPT' }],
+    ['a head before a savepoint', { heads: [head(1)], anchors: [anchor(1)], savepoints: [savepoint(1)] }, { kind: 'head', number: 1, isAnchored: true }],
     ['nothing at all', { log: { first: 1, last: 0 } }, { kind: 'replay' }],
   ] as const)('%s', (_name, parts, verdict) => expect(acceptHead(scene(parts))).toMatchObject(verdict));
 });

@@ -4,6 +4,8 @@ import { parseCommand } from '../../../src/cli/arguments.ts';
 import { TOOL_CODES, toolCodeOf } from '../../../src/cli/exit-codes.ts';
 import { CorruptionError, LockedError, StorageError, UsageError, type ErrorCode } from '../../../src/core/errors.ts';
 
+const NO_CONSENT = { dropState: [], forgetSink: [], dropInput: [], replaceBatches: [] };
+
 describe('parseCommand()', () => {
   it.each([
     ['--help', { name: 'help' }],
@@ -16,6 +18,17 @@ describe('parseCommand()', () => {
     ['wal repair d', { name: 'repair', directory: 'd', isJson: false, truncateAt: undefined, isLossAccepted: false }],
     ['wal repair d --truncate-at 9', { name: 'repair', directory: 'd', isJson: false, truncateAt: 9, isLossAccepted: false }],
     ['wal repair --i-accept-loss --truncate-at=9 d', { name: 'repair', directory: 'd', isJson: false, truncateAt: 9, isLossAccepted: true }],
+    ['plan p d', { name: 'plan', program: 'p', directory: 'd', isJson: false, accept: NO_CONSENT }],
+    [
+      'plan --accept drop-state=a p --accept drop-state=b=c d --accept forget-sink=d --accept drop-input=e --accept replace-batch=5 --json',
+      {
+        name: 'plan',
+        program: 'p',
+        directory: 'd',
+        isJson: true,
+        accept: { dropState: ['a', 'b=c'], forgetSink: ['d'], dropInput: ['e'], replaceBatches: [5] },
+      },
+    ],
   ])('%s', (line, command) => expect(parseCommand(line.split(' '))).toEqual(command));
   it.each([
     ['nothing', [], 'no command is given'],
@@ -31,6 +44,11 @@ describe('parseCommand()', () => {
     ['record 0', ['wal', 'dump', 'd', '--from', '0'], 'found "0"'],
     ['a number with a fraction', ['wal', 'repair', 'd', '--truncate-at', '1.5'], 'found "1.5"'],
     ['a number that is too large', ['wal', 'repair', 'd', '--truncate-at', '9007199254740993'], 'found "9007199254740993"'],
+    ['a plan without a directory', ['plan', 'p'], 'a program and a directory are wanted, found 1'],
+    ['a consent of an unknown kind', ['plan', 'p', 'd', '--accept', 'drop=x'], 'found "drop=x"'],
+    ['a consent without a uid', ['plan', 'p', 'd', '--accept', 'drop-state='], 'found "drop-state="'],
+    ['a batch time that is none', ['plan', 'p', 'd', '--accept', 'replace-batch=x'], 'batch times in milliseconds'],
+    ['a consent that is given twice', ['plan', 'p', 'd', '--accept', 'drop-state=x', '--accept', 'drop-state=x'], 'names each once'],
     ['consent to nothing', ['wal', 'repair', 'd', '--i-accept-loss'], '--i-accept-loss goes with --truncate-at'],
   ])('refuses %s', (_name, words, why) => {
     expect(() => parseCommand(words)).toThrow(UsageError);

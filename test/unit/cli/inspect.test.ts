@@ -63,6 +63,7 @@ async function leftStore() {
       const code = await run(['inspect', '/store', ...parameters], {
         env,
         createStore: checkpointStore,
+        load: (path) => Promise.reject(new Error(`no module is at ${path}`)),
         out: (line) => out.push(line),
         err: (line) => err.push(line),
       });

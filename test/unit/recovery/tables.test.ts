@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { GraphDescriptor, OperatorDescriptor } from '../../../src/core/graph-descriptor.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
-import { compareGraphs } from '../../../src/recovery/compare-graphs.ts';
 import { decideBatch } from '../../../src/recovery/decide-batch.ts';
 import { judgeRow } from '../../../src/recovery/judge-rows.ts';
 import { lastBatchTime } from '../../../src/recovery/last-batch-time.ts';
-import { compareFingerprints, compareWithRows } from '../../../src/scheduler/compare-rerun.ts';
+import { compareFingerprints, compareWithRows, foreignRows } from '../../../src/scheduler/compare-rerun.ts';
 
 const time = toBatchTime;
 
@@ -52,33 +50,10 @@ describe('lastBatchTime()', () => {
     ['a row, whichever', 100, [100], [100, 500, 300], 500],
   ])('is that of %s', (_name, planned, heads, rows, last) => {
     const views = new Map(rows.map((each, index) => [`sink-${index}`, { rows: new Map([[index, row(each)]]) }]));
-    expect(lastBatchTime({ ledger: { lastBatchTime: time(planned) }, heads: heads.map((batchTime) => ({ head: { batchTime } })), views })).toBe(last);
+    expect(lastBatchTime({ ledger: { lastBatchTime: time(planned), replacing: [] }, heads: heads.map((batchTime) => ({ head: { batchTime } })), views })).toBe(
+      last,
+    );
   });
-});
-
-describe('compareGraphs()', () => {
-  const operator = (uid: string, change: Partial<OperatorDescriptor> = {}): OperatorDescriptor => ({
-    uid,
-    isPositional: false,
-    kind: 'map',
-    parents: [],
-    isStateful: false,
-    ...change,
-  });
-  const graph = (...operators: readonly OperatorDescriptor[]): GraphDescriptor => ({ batchIntervalMs: 1000, operators });
-  const base = graph(operator('a'), operator('b', { parents: ['a'], partitions: 2, codec: 'json-1' }));
-  it.each<readonly [string, GraphDescriptor, readonly string[]]>([
-    ['the same', base, []],
-    ['a new operator', graph(...base.operators, operator('c')), ['map "c" is new']],
-    ['one that is gone', graph(operator('a')), ['map "b" is gone']],
-    ['a rename', graph(operator('a'), operator('c', { parents: ['a'], partitions: 2, codec: 'json-1' })), ['map "b" is gone', 'map "c" is new']],
-    ['another kind', graph(operator('a', { kind: 'filter' }), base.operators[1] as OperatorDescriptor), ['filter "a": kind was "map", is "filter"']],
-    ['other partitions', graph(operator('a'), operator('b', { parents: ['a'], partitions: 3, codec: 'json-1' })), ['map "b": partitions was 2, is 3']],
-    ['another codec', graph(operator('a'), operator('b', { parents: ['a'], partitions: 2 })), ['map "b": codec was "json-1", is none']],
-    ['other parents', graph(operator('a'), operator('b', { parents: ['b'], partitions: 2, codec: 'json-1' })), ['map "b": parents was "a", is "b"']],
-    ['another order', graph(...base.operators.toReversed()), ['the order was a, b, is b, a']],
-    ['another interval', { ...base, batchIntervalMs: 500 }, ['the batch interval was 1000 ms, is 500 ms']],
-  ])('%s', (_name, now, differences) => expect(compareGraphs(base, now)).toEqual(differences));
 });
 
 describe('comparing a rerun', () => {
@@ -87,6 +62,15 @@ describe('comparing a rerun', () => {
     expect(compareFingerprints(prints([0, 'a'], [1, 'b'], [2, 'c']), prints([0, 'a'], [1, 'x'], [3, 'd'])).map(({ partitionId }) => partitionId)).toEqual([
       1, 2, 3,
     ]);
+  });
+  it('tells rows of another plan from rows that differ', () => {
+    const row = (batchTime: number, planId: string) => ({ batchTime: time(batchTime), planId, epoch: 1, fingerprint: 'a', rows: 1 });
+    const rows = new Map([
+      [0, row(200, 'p')],
+      [1, row(200, 'x')],
+      [2, row(100, 'x')],
+    ]);
+    expect(foreignRows(rows, { batchTime: time(200), planId: 'p' })).toEqual([1]);
   });
   it('looks only at rows of the batch itself', () => {
     const rows = new Map([
