@@ -1,13 +1,13 @@
 // What the three versions have in common: where the lines come from, and where the table is.
 import { milliseconds, seconds, type StreamingContextOptions } from 'millrace';
 
-/** The intervals of all versions: short enough to see something within seconds. */
+/** The intervals of all versions: batches short enough to see something within seconds, checkpoints so rare that a kill finds batches that none covers. */
 export function settingsOf(version: string): StreamingContextOptions {
   return {
     appName: 'upgrade',
     version,
     batchInterval: milliseconds(200),
-    checkpointInterval: seconds(1),
+    checkpointInterval: seconds(5),
     blockInterval: milliseconds(50),
     receiverRestartDelay: milliseconds(100),
   };

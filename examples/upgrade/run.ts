@@ -1,15 +1,13 @@
 // Three releases of one program over one store: the first is killed, the second goes on with what it counted, the third would drop it and is refused until that is consented to.
 import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeFileSync } from 'node:fs';
 
 const LINES = 4000;
-/** Lines that the feeder keeps until the end. */
 const LINES_BEFORE_KILL = 800;
 const LINES_PER_SECOND = 900;
 const WAIT_MS_MAX = 40_000;
@@ -70,7 +68,8 @@ function plan(version: number, environment: Readonly<Record<string, string>>): P
   return JSON.parse(run('--json')) as Plan;
 }
 
-async function check(): Promise<{ readonly lost: number; readonly doubled: number; readonly words: number }> {
+/** What the table holds, against a recount of the text. */
+function check(): { readonly lost: number; readonly doubled: number; readonly words: number } {
   const found = spawnSync(process.execPath, [fileURLToPath(new URL('../../word-count/check.mjs', import.meta.url)), text, table], { encoding: 'utf8' });
   return JSON.parse(found.stdout) as { lost: number; doubled: number; words: number };
 }
@@ -104,7 +103,7 @@ async function run(feeder: ChildProcess): Promise<void> {
   feeder.send('finish');
   await until(LINES);
   expect((await second.ended('SIGTERM')) === 0, 'version 2 ended with 0');
-  const { lost, doubled, words } = await check();
+  const { lost, doubled, words } = check();
   expect(lost === 0 && doubled === 0, `of ${words} words none is lost and none is doubled`);
 
   const dropping = plan(3, environment);

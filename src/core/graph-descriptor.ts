@@ -17,6 +17,8 @@ export interface OperatorDescriptor {
   readonly partitions?: number;
   /** The codec of its records or state, where it writes any. */
   readonly codec?: string;
+  /** The codecs that may have written its state in earlier releases, besides the default one. */
+  readonly readsCodecs?: readonly string[];
   /** Whether it keeps state. */
   readonly isStateful: boolean;
   /** The version of its state, where that has one; 1 otherwise. */
@@ -39,6 +41,7 @@ const operatorShape: Shape<OperatorDescriptor> = object<{ [K in keyof OperatorDe
   partitions: optional(count),
   codec: optional(string),
   isStateful: boolean,
+  readsCodecs: optional(array(string)),
   stateVersion: optional(count),
   migratesFrom: optional(count),
 } as { readonly [K in keyof OperatorDescriptor]: Shape<OperatorDescriptor[K]> });
@@ -48,6 +51,14 @@ export const graphDescriptorShape: Shape<GraphDescriptor> = object<{ [K in keyof
   batchIntervalMs: count,
   operators: array(operatorShape),
 });
+
+/** A graph with the partition counts of a plan, where the plan names them: a batch runs with those of its plan, whatever today's are. */
+export function withPartitions(graph: GraphDescriptor, counts: ReadonlyMap<Uid, number>): GraphDescriptor {
+  const operators = graph.operators.map((operator) =>
+    operator.partitions === undefined ? operator : { ...operator, partitions: counts.get(operator.uid) ?? operator.partitions },
+  );
+  return { ...graph, operators };
+}
 
 /** The fingerprint of a graph: SHA-256 over uids, kinds, parents, partition counts, codecs and state versions of its operators in order, and the batch interval. */
 export function graphFingerprint(graph: GraphDescriptor): string {

@@ -159,7 +159,11 @@ function resolveState(kind: string, { initialState, state = {} }: StatefulOption
   const oldest = migratesFrom(version, migrations);
   return {
     settings: { codecs: [codec, ...readCodecs, ...(codec === JSON_CODEC ? [] : [JSON_CODEC])], isOrdered },
-    versions: { ...(version === 1 ? {} : { stateVersion: version }), ...(oldest === version ? {} : { migratesFrom: oldest }) },
+    versions: {
+      ...(readCodecs.length === 0 ? {} : { readsCodecs: readCodecs.map(({ name }) => name) }),
+      ...(version === 1 ? {} : { stateVersion: version }),
+      ...(oldest === version ? {} : { migratesFrom: oldest }),
+    },
     migrations,
     initial: initialState === undefined ? [] : [...initialState],
   };

@@ -1,5 +1,5 @@
 // Pure: which batches must run again, and which of them are bound to code that is not today's?
-import { graphFingerprint, type GraphDescriptor } from '../core/graph-descriptor.ts';
+import { graphFingerprint, withPartitions, type GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { decideBatch } from './decide-batch.ts';
@@ -46,7 +46,8 @@ export function stateMade({ givenUp }: Ledger, graphs: readonly GraphDescriptor[
 /** Why today's code may not run a batch again; undefined if it may. */
 function whyBound(batch: LedgerBatch, { graph, codeVersion }: Program): string | undefined {
   if (batch.codeVersion !== codeVersion) return `version "${batch.codeVersion}" planned it, this is version "${codeVersion}"`;
-  if (batch.graphFingerprint !== graphFingerprint(graph)) return `another graph planned it, under the same version "${codeVersion}"`;
+  if (batch.graphFingerprint !== graphFingerprint(withPartitions(graph, batch.shuffles)))
+    return `another graph planned it, under the same version "${codeVersion}"`;
   return undefined;
 }
 
