@@ -12,6 +12,10 @@ export const USAGE: readonly string[] = [
   '    says what a store holds: batches, operators with their keys, the log and what it is kept for',
   'millrace plan <program> <dir> [--json] [--accept drop-state=UID|forget-sink=UID|drop-input=UID|replace-batch=TIME]...',
   '    says what becomes of a store when a program goes on with it, and what must be consented to; changes nothing',
+  'millrace savepoint register|forget <dir> <name> [--json], millrace savepoint list <dir> [--json]',
+  '    keeps a copy of the newest checkpoint in the store, with the log behind it; gives it up; lists what is kept',
+  'millrace savepoint export <dir> <file> [--json], millrace savepoint import <dir> <file> [--json]',
+  '    carries a store that was stopped cleanly to another directory',
   'millrace wal dump <dir> [--json] [--from LSN] [--to LSN]',
   '    prints the records of its log',
   'millrace wal repair <dir> [--truncate-at LSN] [--i-accept-loss] [--json]',
@@ -46,13 +50,20 @@ export interface PlanCommand extends DirectoryCommand {
   readonly accept: Acceptance;
 }
 
+/** `savepoint`: what is done, and the name or file it is done with; none for `list`. */
+export interface SavepointCommand extends DirectoryCommand {
+  readonly action: 'register' | 'forget' | 'list' | 'export' | 'import';
+  readonly target: string;
+}
+
 /** What to do. */
 export type Command =
   | { readonly name: 'help' }
   | ({ readonly name: 'fsck' | 'inspect' } & DirectoryCommand)
   | ({ readonly name: 'dump' } & DumpCommand)
   | ({ readonly name: 'repair' } & RepairCommand)
-  | ({ readonly name: 'plan' } & PlanCommand);
+  | ({ readonly name: 'plan' } & PlanCommand)
+  | ({ readonly name: 'savepoint' } & SavepointCommand);
 
 function usage(why: string, cause?: unknown): UsageError {
   return new UsageError('STREAM_OPTION', `Cannot run the command as it must be one that "millrace --help" lists: ${why}`, { cause });
@@ -123,6 +134,16 @@ function parsePlan(words: readonly string[]): Command {
   return { name: 'plan', program: positionals[0] ?? '', directory, isJson: values.json ?? false, accept: acceptanceOf(values.accept ?? []) };
 }
 
+const ACTIONS: readonly SavepointCommand['action'][] = ['register', 'forget', 'list', 'export', 'import'];
+
+function parseSavepoint(word: string | undefined, words: readonly string[]): Command {
+  const action = ACTIONS.find((each) => each === word);
+  if (action === undefined) throw usage(`savepoint takes one of ${ACTIONS.join(', ')}: found "${word ?? ''}"`);
+  const wanted = action === 'list' ? ['one directory'] : ['a directory', action === 'export' || action === 'import' ? 'a file' : 'a name'];
+  const { values, positionals } = parse(words, JSON_OPTION, wanted);
+  return { name: 'savepoint', action, directory: positionals[0] ?? '', target: positionals[1] ?? '', isJson: values.json ?? false };
+}
+
 /**
  * Reads a command line.
  *
@@ -134,6 +155,7 @@ export function parseCommand(words: readonly string[]): Command {
   if (words.includes('--help') || first === '-h' || first === 'help') return { name: 'help' };
   if (first === 'fsck' || first === 'inspect') return parseDirectory(first, words.slice(1));
   if (first === 'plan') return parsePlan(words.slice(1));
+  if (first === 'savepoint') return parseSavepoint(second, rest);
   if (first === 'wal' && second === 'dump') return parseDump(rest);
   if (first === 'wal' && second === 'repair') return parseRepair(rest);
   throw usage(first === undefined ? 'no command is given' : `found "${words.slice(0, 2).join(' ')}"`);

@@ -13,6 +13,11 @@ export interface KeptHead {
   readonly neededLsn: number;
 }
 
+/** A registered savepoint. */
+export interface KeptSavepoint extends KeptHead {
+  readonly name: string;
+}
+
 /** Up to where the log may be cut, and why not further. */
 export interface LowWater {
   /** The lowest record that must stay. */
@@ -32,6 +37,8 @@ export interface Inspection {
   readonly ledger: Ledger;
   /** Newest first. */
   readonly heads: readonly KeptHead[];
+  /** Newest first. */
+  readonly savepoints: readonly KeptSavepoint[];
   /** Operators that keep state, as the newest checkpoint has it. */
   readonly operators: readonly { readonly uid: string; readonly kind: string | undefined; readonly keys: number; readonly bytes: number }[];
   readonly log: { readonly segments: number; readonly first: number; readonly last: number; readonly tornBytes: number; readonly lowWater: LowWater };
@@ -41,8 +48,8 @@ export interface Inspection {
   readonly bytes: { readonly journal: number; readonly checkpoint: number; readonly ballast: number };
 }
 
-/** Up to where the log may be cut, by the checkpoints that are kept. */
-export function lowWaterOf(heads: readonly KeptHead[]): LowWater {
+/** Up to where the log may be cut, by the checkpoints and savepoints that are kept. */
+export function lowWaterOf(heads: readonly KeptHead[], savepoints: readonly KeptSavepoint[] = []): LowWater {
   if (heads.length < 2) return { lsn: 1, because: `nothing is cut before two checkpoints stand: there ${heads.length === 1 ? 'is 1' : 'is none'}` };
   const [first, ...more] = heads;
   let least = first as KeptHead;
@@ -51,6 +58,12 @@ export function lowWaterOf(heads: readonly KeptHead[]): LowWater {
     least.neededLsn < least.lsn
       ? `a block that checkpoint ${least.number} has in no completed batch stands there`
       : `checkpoint ${least.number} was folded from all up to there`;
+  const oldest = savepoints.reduce<KeptSavepoint | undefined>(
+    (found, each) => (found !== undefined && found.neededLsn <= each.neededLsn ? found : each),
+    undefined,
+  );
+  if (oldest !== undefined && oldest.neededLsn < least.neededLsn)
+    return { lsn: oldest.neededLsn, because: `the savepoint "${oldest.name}" needs all from there on` };
   return { lsn: least.neededLsn, because };
 }
 

@@ -52,7 +52,8 @@ async function inspectStore(store: HeldStore, tool: Tool): Promise<Inspection> {
   try {
     await checkpointStore.open('existing');
     const log = { first: scan.spans[0]?.header.firstLsn ?? 1, last: scan.nextLsn - 1 };
-    const restored = await restoreCheckpoint(new Checkpoints(checkpointStore), events, await restoreScene(tool.env.files, store, log));
+    const scene = await restoreScene(tool.env.files, store, log);
+    const restored = await restoreCheckpoint(new Checkpoints(checkpointStore), events, scene);
     const { ledger, accepted, retained } = restored;
     const graph = lastGraph(events, accepted);
     const { files } = tool.env;
@@ -62,6 +63,7 @@ async function inspectStore(store: HeldStore, tool: Tool): Promise<Inspection> {
       lsn: head.lsn,
       neededLsn: decodeMetadata(head.metadata).neededLsn,
     }));
+    const savepoints = scene.savepoints.map(({ name, header: { number, batchTime, lsn }, neededLsn }) => ({ name, number, batchTime, lsn, neededLsn }));
     return {
       directory,
       identity,
@@ -70,8 +72,9 @@ async function inspectStore(store: HeldStore, tool: Tool): Promise<Inspection> {
       isClean: events.at(-1)?.event.kind === 'closed',
       ledger,
       heads,
+      savepoints,
       operators: operatorsOf(restored, graph),
-      log: { segments: scan.spans.length, ...log, tornBytes: scan.tornBytes, lowWater: lowWaterOf(heads) },
+      log: { segments: scan.spans.length, ...log, tornBytes: scan.tornBytes, lowWater: lowWaterOf(heads, savepoints) },
       releasedFiles: releasedFiles(events, retained.at(1)),
       bytes: {
         journal: await bytesBelow(files, store.log.directory),

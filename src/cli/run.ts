@@ -8,6 +8,7 @@ import { fsck } from './fsck.ts';
 import { inspect } from './inspect.ts';
 import { plan } from './plan.ts';
 import { repair } from './repair.ts';
+import { savepoint } from './savepoint.ts';
 import type { Tool } from './tool.ts';
 
 function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Tool): Promise<ToolCode> {
@@ -22,6 +23,8 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
       return repair(command, tool);
     case 'plan':
       return plan(command, tool);
+    case 'savepoint':
+      return savepoint(command, tool);
   }
 }
 

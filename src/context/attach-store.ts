@@ -1,9 +1,10 @@
 // Takes a store directory for a context: locks it, reads it, compares it with the graph. Nothing in it changes, but LevelDB's own files, the mark of its opening and, on a full disk, the ballast.
-import { toError } from '../core/errors.ts';
+import { toError, UsageError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { guardStore, type GuardedStore } from '../checkpoint/guarded-store.ts';
 import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
+import { readSavepoint } from '../checkpoint/savepoint-file.ts';
 import type { Env } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
@@ -11,6 +12,7 @@ import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { assess, EMPTY_STORE, requireConsent, type Acceptance } from '../recovery/judge-consent.ts';
 import { readStore, type StoreReading } from '../recovery/read-store.ts';
+import { importSavepoint } from '../recovery/savepoints.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { RECORD_BYTES_MAX, type ResolvedContextOptions } from './options.ts';
@@ -41,6 +43,8 @@ export interface AttachOptions {
   readonly graph: GraphDescriptor;
   /** What may be given up. */
   readonly accept: Acceptance;
+  /** The savepoint that the store begins with. */
+  readonly fromSavepoint: string | undefined;
 }
 
 /** Locks and reads a directory. */
@@ -55,7 +59,9 @@ export async function attachStore(options: AttachOptions): Promise<Attachment> {
     const store = guardStore(made, { files: storeEnv.files, directory });
     try {
       const { applicationId: app, ballastBytes } = settings;
-      const reading = await readStore(storeEnv, { directory, app, recordBytesMax: RECORD_BYTES_MAX, ballastBytes }, store);
+      const place = { directory, app, recordBytesMax: RECORD_BYTES_MAX, ballastBytes };
+      let reading = await readStore(storeEnv, place, store);
+      if (options.fromSavepoint !== undefined && (await beginStore(reading, options, store))) reading = await readStore(storeEnv, place, store);
       const isStoreOpen = reading.kind === 'store';
       const refusal = refusalOf(reading, options);
       return { env, storeEnv, isDurable, directory, lock, store, isStoreOpen, accept: options.accept, refusal };
@@ -65,6 +71,35 @@ export async function attachStore(options: AttachOptions): Promise<Attachment> {
       throw error;
     }
   });
+}
+
+/**
+ * Begins a store with a savepoint, where there is none; returns whether it did. A store that began with this savepoint goes on: a process manager starts the driver with the same options again.
+ */
+async function beginStore(
+  reading: StoreReading,
+  { env, directory, settings, fromSavepoint: path = '' }: AttachOptions,
+  store: CheckpointStore,
+): Promise<boolean> {
+  if (reading.kind === 'store') {
+    const isThere = (await env.files.stat(path)) !== undefined;
+    const { digest } = isThere ? await readSavepoint(env.files, path) : { digest: reading.origin };
+    if (reading.origin !== undefined && digest === reading.origin) return false;
+    const found = reading.origin === undefined ? 'began without one' : `began with the savepoint ${reading.origin}`;
+    throw new UsageError(
+      'STREAM_SAVEPOINT',
+      `Cannot begin "${directory}" with the savepoint "${path}" as no other store must be there: the one there ${found}`,
+    );
+  }
+  const savepoint = await readSavepoint(env.files, path);
+  if (savepoint.header.app !== settings.applicationId)
+    throw new UsageError(
+      'STREAM_SAVEPOINT',
+      `Cannot begin "${directory}" with the savepoint "${path}" as it must be of the application "${settings.applicationId}": it is of "${savepoint.header.app}"`,
+    );
+  await importSavepoint(env, { directory, savepoint }, store);
+  await store.close();
+  return true;
 }
 
 /** Why the program may not go on with what was read; undefined if it may, or the start must find out. */

@@ -6,7 +6,7 @@ import { ListenerBus, type StreamingListener } from '../core/listener.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
-import { flagOption, optionError, refuseUnknownOptions, wholeOption } from '../core/options.ts';
+import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
 import { Graph } from '../dstream/graph.ts';
@@ -60,6 +60,12 @@ export interface GetOrCreateOptions {
    * @defaultValue false
    */
   readonly drain?: boolean;
+  /**
+   * The file of an exported savepoint (`millrace savepoint export`) that a directory without a store begins with. A store that began with it goes on, so the option may stay.
+   *
+   * @defaultValue A directory without a store begins empty.
+   */
+  readonly fromSavepoint?: string;
 }
 
 /** Options of {@link StreamingContext.stop}. */
@@ -146,11 +152,12 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     create: () => StreamingContext | Promise<StreamingContext>,
     options: GetOrCreateOptions = {},
   ): Promise<StreamingContext> {
-    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore', 'accept', 'drain']);
+    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore', 'accept', 'drain', 'fromSavepoint']);
     if (options.env !== undefined && options.logger !== undefined)
       throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
     const accept = resolveAcceptance(options.accept);
     const drain = flagOption('getOrCreate', 'drain', { value: options.drain, fallback: false });
+    const fromSavepoint = options.fromSavepoint === undefined ? undefined : resolve(textOption('getOrCreate', 'fromSavepoint', options.fromSavepoint));
     const context: unknown = await create();
     if (!(context instanceof StreamingContext)) {
       throw new UsageError(
@@ -161,7 +168,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     const env = options.env ?? createNodeEnv(options.logger);
     RddContext.attach(context.rddContext, env);
     context.#drains = drain;
-    await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept });
+    await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept, fromSavepoint });
     return context;
   }
 
@@ -312,7 +319,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     await this.stop();
   }
 
-  async #attach(place: Pick<AttachOptions, 'env' | 'directory' | 'createStore' | 'accept'>): Promise<void> {
+  async #attach(place: Pick<AttachOptions, 'env' | 'directory' | 'createStore' | 'accept' | 'fromSavepoint'>): Promise<void> {
     if (this.#attachment !== undefined)
       throw new UsageError(
         'STREAM_ILLEGAL_STATE',
@@ -331,7 +338,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
       refuseWithoutDirectory(this.graph);
       const env = createNodeEnv();
       RddContext.attach(this.rddContext, env);
-      await this.#attach({ env, directory: '/memory', createStore: undefined, accept: {} });
+      await this.#attach({ env, directory: '/memory', createStore: undefined, accept: {}, fromSavepoint: undefined });
     }
     const attachment = present(this.#attachment, 'the context is attached');
     if (attachment.refusal !== undefined) throw attachment.refusal;

@@ -29,7 +29,7 @@ import { claimSinks, type SinkOutput } from './judge-sinks.ts';
 import { lastBatchTime } from './last-batch-time.ts';
 import { relocate, scanEvents, type EventScan } from './read-events.ts';
 import { restoreCheckpoint, restoreScene, type Restored } from './restore-checkpoint.ts';
-import type { RegisteredSavepoint } from './savepoints.ts';
+import { removeUnfinishedSavepoints, type RegisteredSavepoint } from './savepoints.ts';
 import { createStore, journalDirectory, readOwner } from './store-layout.ts';
 
 /** The limits of the log. */
@@ -180,6 +180,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     opened[0] = () => journal.close();
     await anchorAccepted(journal, restored);
     await checkpoints.retain(restored.retained);
+    await removeUnfinishedSavepoints(env.files, directory);
     const event: Opened = { kind: 'opened', epoch, incarnation, storeId, format: STORE_FORMAT_VERSION, app, codeVersion, graph };
     // Today's graph becomes the store's once nothing of the store is given up for it any more: a crash before that finds what was consented to still asked for, or done.
     const givesUp = isGivingUp(agreed);
