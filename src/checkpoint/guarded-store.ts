@@ -15,8 +15,14 @@ export interface GuardedStore extends CheckpointStore {
   settle(): Promise<void>;
 }
 
+/** The store directory of a store. */
+export interface GuardedPlace {
+  readonly files: FileSystem;
+  readonly directory: string;
+}
+
 /** The mark of a store that is being opened. */
-export function openingMark(directory: string): string {
+function openingMark(directory: string): string {
   return `${directory}/opening`;
 }
 
@@ -31,32 +37,38 @@ async function makeMark(files: FileSystem, directory: string): Promise<void> {
 }
 
 /**
+ * Where the mark of an opening stands: has another process try the store.
+ *
+ * @returns Whether it stands.
+ * @throws {CorruptionError} If the other process died of it.
+ */
+export async function refuseDeadlyStore(store: CheckpointStore, { files, directory }: GuardedPlace): Promise<boolean> {
+  if (store.probe === undefined || (await files.stat(openingMark(directory))) === undefined) return false;
+  const death = await store.probe();
+  if (death === undefined) return true;
+  throw new CorruptionError(
+    'STREAM_CHECKPOINT_CORRUPT',
+    `Cannot open the checkpoint store of "${directory}" as a process must survive that: an earlier start died of it, and so did a process that tried it now: ${death}. Nothing was changed; restore a copy of the directory`,
+  );
+}
+
+/**
  * Guards a store by a mark in its store directory. A store without `probe` cannot take its process with it and is left as it is.
  */
-export function guardStore(store: CheckpointStore, place: { readonly files: FileSystem; readonly directory: string }): GuardedStore {
+export function guardStore(store: CheckpointStore, place: GuardedPlace): GuardedStore {
   const { files, directory } = place;
   let isMarked = false;
   const settle = async (): Promise<void> => {
     if (isMarked) await files.remove(openingMark(directory));
     isMarked = false;
   };
-  const guard = async (probe: () => Promise<string | undefined>): Promise<void> => {
-    if ((await files.stat(openingMark(directory))) === undefined) await makeMark(files, directory);
-    else {
-      const death = await probe();
-      if (death !== undefined) {
-        throw new CorruptionError(
-          'STREAM_CHECKPOINT_CORRUPT',
-          `Cannot open the checkpoint store of "${directory}" as a process must survive that: an earlier start died of it, and so did a process that tried it now: ${death}. Nothing was changed; restore a copy of the directory`,
-        );
-      }
-    }
-    isMarked = true;
-  };
   return {
     async open(mode) {
       // What is made now holds no damage.
-      if (mode === 'existing' && store.probe !== undefined) await guard(() => store.probe?.() ?? Promise.resolve(undefined));
+      if (mode === 'existing' && store.probe !== undefined) {
+        if (!(await refuseDeadlyStore(store, place))) await makeMark(files, directory);
+        isMarked = true;
+      }
       await store.open(mode);
     },
     read: (keys) => store.read(keys),

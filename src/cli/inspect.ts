@@ -1,5 +1,6 @@
 // The command `inspect`: says what a store holds. It opens LevelDB, which changes LevelDB's own files and nothing else.
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import { refuseDeadlyStore } from '../checkpoint/guarded-store.ts';
 import type { FileSystem } from '../env/file-system.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
@@ -50,6 +51,7 @@ async function inspectStore(store: HeldStore, tool: Tool): Promise<Inspection> {
   const { scan, events } = await scanEvents(store.log);
   const checkpointStore = tool.createStore(checkpointDirectory(directory));
   try {
+    await refuseDeadlyStore(checkpointStore, { files: tool.env.files, directory });
     await checkpointStore.open('existing');
     const log = { first: scan.spans[0]?.header.firstLsn ?? 1, last: scan.nextLsn - 1 };
     const scene = await restoreScene(tool.env.files, store, log);

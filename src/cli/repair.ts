@@ -1,6 +1,7 @@
 // The command `wal repair`: says what cutting the log gives up, and cuts it if that is accepted.
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
+import { refuseDeadlyStore } from '../checkpoint/guarded-store.ts';
 import { checkpointDirectory } from '../recovery/store-layout.ts';
 import { isBlank } from '../wal/frame.ts';
 import type { RepairCommand } from './arguments.ts';
@@ -95,6 +96,7 @@ async function checkHeads(checkpointStore: CheckpointStore, tool: Tool, cut: { r
 async function cutLog(store: HeldStore, tool: Tool, found: RepairFindings & { readonly cut: CutPlace; readonly endLsn: number }): Promise<RepairStage> {
   const checkpointStore = tool.createStore(checkpointDirectory(store.directory));
   try {
+    await refuseDeadlyStore(checkpointStore, { files: tool.env.files, directory: store.directory });
     await checkpointStore.open('existing');
     await checkHeads(checkpointStore, tool, { lsn: found.cut.lsn, endLsn: found.endLsn });
     const copies = await performRepair(tool.env, store.log.directory, found.steps);

@@ -198,9 +198,12 @@ const STORES: readonly StoreKind[] = [
 ];
 
 describe.each(STORES)('a store $name', (kind) => {
-  const matrix = new Matrix();
+  let matrix: Matrix;
 
-  beforeAll(() => matrix.make(kind));
+  beforeAll(async () => {
+    matrix = new Matrix();
+    await matrix.make(kind);
+  });
   afterAll(async () => {
     process.stderr.write(`store-damage: ${JSON.stringify(matrix.tally)} ${[...matrix.codes].sort().join(', ')}\n`);
     await matrix.stores.close();

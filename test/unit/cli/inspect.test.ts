@@ -25,7 +25,7 @@ describe('lowWaterOf()', () => {
 });
 
 /** A store that a program left when it was killed, and the tool on it. */
-async function leftStore() {
+async function leftStore({ death }: { readonly death?: string } = {}) {
   const world = new World();
   const words = ['a', 'b', 'a', 'c', 'a', 'b', 'd', 'a'];
   const source = new ScriptedSource<string>({ records: words, window: 2 });
@@ -62,7 +62,7 @@ async function leftStore() {
       const { env, checkpointStore } = world.options() as { env: Env; checkpointStore: (directory: string) => CheckpointStore };
       const code = await run(['inspect', '/store', ...parameters], {
         env,
-        createStore: checkpointStore,
+        createStore: (directory) => ({ ...checkpointStore(directory), ...(death === undefined ? {} : { probe: () => Promise.resolve(death) }) }),
         load: (path) => Promise.reject(new Error(`no module is at ${path}`)),
         out: (line) => out.push(line),
         err: (line) => err.push(line),
@@ -104,6 +104,14 @@ describe('inspect', () => {
     expect(content()).toEqual(before);
     for (const word of ['store', 'driver', 'batches', 'state', 'position', 'sink', 'checkpoint', 'log', 'low water', 'bytes'])
       expect(out.join('\n')).toMatch(new RegExp(`^${word} `, 'm'));
+  });
+  it('of a store that ended its driver, and ends another process as well, says so and does not open it', async () => {
+    const store = await leftStore({ death: 'SIGABRT, an assertion' });
+    expect((await store.run()).code).toBe(0);
+    store.world.disk.create('/store/opening');
+    const { code, err } = await store.run();
+    expect({ code, err: err.join('\n') }).toEqual({ code: 2, err: expect.stringContaining('SIGABRT, an assertion') as string });
+    expect(err.join('\n')).toContain('STREAM_CHECKPOINT_CORRUPT');
   });
   it('of a damaged log says where, with the exit code of fsck', async () => {
     const store = await leftStore();
