@@ -232,7 +232,7 @@ const ROWS: readonly Row[] = [
     'compatible',
     ['was written with the codec json-2 and is written with avro-1'],
   ],
-  ['a state codec that is not', BASE, BASE, writtenIn(1, 'json-0'), 'incompatible', ['was written with the codec json-0, and this version reads json-2']],
+  ['a state codec that is not', BASE, BASE, writtenIn(1, 'json-0'), 'incompatible', ['was written with the codec json-0, and this program reads json-2']],
   ['a state version with migrations', BASE, change(BASE, 'counts', VERSION_2), FULL, 'compatible', ['3 keys are migrated from version 1 to 2']],
   [
     'a state version without migrations',
