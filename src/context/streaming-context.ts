@@ -3,19 +3,19 @@ import { resolve } from 'node:path';
 import { present } from '../core/assert.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
-import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
-import { Graph } from '../dstream/graph.ts';
+import { Graph, type StatefulNode } from '../dstream/graph.ts';
 import type { Env, Logger } from '../env/env.ts';
 import type { LogStatus } from '../journal/journal.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import { stateCodecsOf, type Program } from '../recovery/bound-batches.ts';
 import type { Acceptance } from '../recovery/judge-consent.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
 import { resolveAcceptance } from './accept-option.ts';
@@ -177,9 +177,10 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    *
    * @internal
    */
-  static describe(context: StreamingContext): { readonly app: string; readonly graph: GraphDescriptor; readonly codeVersion: string } {
+  static describe(context: StreamingContext): Program & { readonly app: string; readonly stateful: readonly StatefulNode[] } {
     const { applicationId: app, version: codeVersion } = context.#settings;
-    return { app, graph: context.graph.descriptor, codeVersion };
+    const { descriptor, stateful } = context.graph;
+    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful };
   }
 
   /** The state of the context. */
@@ -325,7 +326,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         'STREAM_ILLEGAL_STATE',
         `Cannot open "${place.directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
-    this.#attachment = await attachStore({ ...place, settings: this.#settings, graph: this.graph.descriptor });
+    this.#attachment = await attachStore({ ...place, settings: this.#settings, program: StreamingContext.describe(this) });
   }
 
   async #requireReady(): Promise<Attachment> {
