@@ -3,7 +3,8 @@
  *
  * @packageDocumentation
  */
-export { StreamingContext, type GetOrCreateOptions, type StopOptions } from './context/streaming-context.ts';
+export { StreamingContext } from './context/streaming-context.ts';
+export type { GetOrCreateOptions, StopOptions } from './context/opening-options.ts';
 export type { BackpressureOptions, StreamingContextOptions } from './context/options.ts';
 export type {
   CodecFileStreamOptions,
