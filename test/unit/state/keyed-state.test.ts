@@ -66,13 +66,15 @@ type Step =
   { readonly kind: 'batch'; readonly changes: readonly (readonly [number, string, number | null])[] } | { readonly kind: 'begin' | 'finish' | 'restore' };
 
 const SLOTS = [0, 1, 2];
+/** So many that a few changes make a delta, and few enough that deltas outweigh the base within a run. */
+const PREFILLED = 40;
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant('batch' as const),
       changes: fc.array(
-        fc.tuple(fc.constantFrom(...SLOTS), fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'), fc.option(fc.integer({ min: 0, max: 9 }))),
+        fc.tuple(fc.constantFrom(...SLOTS), fc.constantFrom('a', 'b', 'c', 'd', 'p1', 'p2', 'p3', 'p4'), fc.option(fc.integer({ min: 0, max: 9 }))),
         { maxLength: 6 },
       ),
     }),
@@ -94,6 +96,9 @@ describe('KeyedState', () => {
         let under: { readonly finish: () => readonly SlotRef[]; readonly expected: ReturnType<typeof contents> } | undefined;
         let saved: { readonly refs: readonly SlotRef[]; readonly expected: ReturnType<typeof contents> } = { refs: [], expected: [] };
         let at = 0;
+        // One slot is large enough for deltas.
+        state.merge(0, new Map(Array.from({ length: PREFILLED }, (_, index) => [`p${index}`, keepValue([0], state.codec, isOrdered ? 1 : 0)])));
+        saved = { refs: blobs.begin(state).finish(), expected: contents(state, SLOTS) };
         for (const each of steps) {
           if (each.kind === 'batch') {
             at += 1;
@@ -121,6 +126,19 @@ describe('KeyedState', () => {
       { numRuns: 300 },
     ),
   );
+  it('keeps a key behind all others that went, came again and changed', () => {
+    const blobs = new Blobs();
+    const state = new KeyedState('s');
+    const one = (key: string, value: number | undefined): void => state.merge(0, new Map([[key, value === undefined ? undefined : keepValue(value)]]));
+    for (let index = 0; index < PREFILLED; index++) one(`p${index}`, 0);
+    blobs.begin(state).finish();
+    for (const value of [undefined, 1, 2]) one('p3', value);
+    const { writes, finish } = blobs.begin(state);
+    expect(writes.map(({ kind }) => kind)).toEqual(['delta']);
+    const restored = new KeyedState('s', undefined, blobs.stored(finish()));
+    expect(contents(restored, [0]).at(-1)).toEqual(['p3', 2, 0]);
+    expect(contents(restored, [0])).toEqual(contents(state, [0]));
+  });
   it('writes nothing for what did not change, and removes a slot that has nothing left', () => {
     const blobs = new Blobs();
     const state = new KeyedState('s');
