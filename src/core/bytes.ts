@@ -56,6 +56,25 @@ export class ByteWriter {
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
+
+  /** Begins anew in the same memory: what {@link finish} returned is written over. */
+  restart(): this {
+    this.#length = 0;
+    return this;
+  }
+}
+
+const SCRATCH_BYTES = 256 * 1024;
+const scratch = new ByteWriter(SCRATCH_BYTES);
+
+/**
+ * What `write` writes, in memory of its own size. The writer is the same each time: making one of a guessed size for each of thousands of small blobs would take longer than to fill them.
+ *
+ * @param write - Must not call this function.
+ */
+export function written(write: (writer: ByteWriter) => void): Uint8Array {
+  write(scratch.restart());
+  return Buffer.from(scratch.finish());
 }
 
 /** Reads a sequence of bytes; reading past the end throws RangeError. */

@@ -1,5 +1,5 @@
 // One slot of state as bytes, in columns: all key texts, then all value texts, then the times of the last touch. docs/format-checkpoint.md has the layout.
-import { ByteReader, ByteWriter } from '../core/bytes.ts';
+import { ByteReader, written, type ByteWriter } from '../core/bytes.ts';
 import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, type EntryChange } from './entry-changes.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepText, valueText, type StateEntry } from './state-value.ts';
@@ -44,20 +44,20 @@ function readColumn(reader: ByteReader): string {
 /** The bytes of a blob: a whole slot, or what changed in it. */
 export function encodeSlot(entries: Iterable<BlobEntry>, codec: TextCodec): Uint8Array {
   const all = [...entries];
-  const texts: string[] = [];
+  const keys = all.map(({ text }) => text);
+  const values = all.map(({ entry }) => (entry === undefined ? '' : valueText(entry, codec)));
   const hasTimes = all.some(({ entry }) => entry !== undefined && entry.at !== 0);
-  const writer = new ByteWriter(64 * (all.length + 1));
-  writer
-    .text(codec.name)
-    .u32(hasTimes ? HAS_TIMES : 0)
-    .u32(all.length);
-  writeColumn(writer, all.map(({ text }) => text).join(''), false);
-  for (const { text, change } of all) writer.u32(change === ENTRY_INSERTED ? text.length + INSERTED_BIT : text.length);
-  for (const { entry } of all) texts.push(entry === undefined ? '' : valueText(entry, codec));
-  writeColumn(writer, texts.join(''), codec.isBinary);
-  all.forEach(({ entry }, index) => writer.u32(entry === undefined ? NO_VALUE : (texts[index]?.length ?? 0)));
-  if (hasTimes) for (const { entry } of all) writer.u64(entry?.at ?? 0);
-  return writer.finish();
+  return written((writer) => {
+    writer
+      .text(codec.name)
+      .u32(hasTimes ? HAS_TIMES : 0)
+      .u32(all.length);
+    writeColumn(writer, keys.join(''), false);
+    for (const { text, change } of all) writer.u32(change === ENTRY_INSERTED ? text.length + INSERTED_BIT : text.length);
+    writeColumn(writer, values.join(''), codec.isBinary);
+    all.forEach(({ entry }, index) => writer.u32(entry === undefined ? NO_VALUE : (values[index]?.length ?? 0)));
+    if (hasTimes) for (const { entry } of all) writer.u64(entry?.at ?? 0);
+  });
 }
 
 /** The codec that wrote a blob. */

@@ -27,6 +27,8 @@ export interface SlotWrite {
   readonly kind: 'base' | 'delta';
   /** The blobs in front of it that stay. */
   readonly keeps: readonly BlobRef[];
+  /** The blobs that it takes the place of. */
+  readonly replaces: readonly BlobRef[];
   /** Encodes it; called once. */
   encode(): Uint8Array;
 }
@@ -54,6 +56,8 @@ export class StateSlot {
   #pending: PendingWrite | undefined;
   /** Whether all of it must be written afresh. */
   #isConverted = false;
+  /** Whether the blobs of `ref` are not in the checkpoint store. */
+  #isElsewhere = false;
 
   constructor(slot: number, codecs: readonly [TextCodec, ...TextCodec[]], stored?: StoredSlot) {
     this.#slot = slot;
@@ -66,7 +70,8 @@ export class StateSlot {
     this.#ref = stored.ref;
     this.#payloads = stored.payloads;
     // What another codec wrote is written afresh by the next checkpoint, touched or not: a later release need not read it.
-    this.#isConverted = stored.isElsewhere === true || stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
+    this.#isElsewhere = stored.isElsewhere === true;
+    this.#isConverted = this.#isElsewhere || stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
   }
 
   /** How many entries it has; known without decoding it. */
@@ -133,6 +138,8 @@ export class StateSlot {
     const keepDeltas = choice.kind === 'delta' ? choice.keepDeltas : undefined;
     const changes = keepDeltas === undefined ? this.#changes : joinChanges([...this.#deltas.slice(keepDeltas), this.#changes]);
     const pending: PendingWrite = { keepDeltas, changes, captured: undefined };
+    const blobs = this.#isElsewhere ? [] : (this.#ref?.blobs ?? []);
+    const kept = keepDeltas === undefined ? 0 : 1 + keepDeltas;
     this.#pending = pending;
     this.#changes = new Map();
     this.#isConverted = false;
@@ -140,7 +147,8 @@ export class StateSlot {
       slot: this.#slot,
       entries: this.size,
       kind: choice.kind,
-      keeps: keepDeltas === undefined ? [] : (this.#ref?.blobs.slice(0, 1 + keepDeltas) ?? []),
+      keeps: blobs.slice(0, kept),
+      replaces: blobs.slice(kept),
       encode: () => {
         const bytes = encodeSlot(pending.captured ?? this.#select(pending), this.#codec);
         // What is encoded needs no copy any more.
@@ -153,6 +161,7 @@ export class StateSlot {
   /** Notes that the checkpoint is durable, and what it holds of the slot: undefined where it holds nothing. */
   saved(ref: SlotRef | undefined): void {
     this.#ref = ref;
+    this.#isElsewhere = false;
     if (this.#pending !== undefined) {
       const { keepDeltas, changes } = this.#pending;
       this.#deltas = keepDeltas === undefined ? [] : [...this.#deltas.slice(0, keepDeltas), changes];
