@@ -27,6 +27,13 @@ export class ByteWriter {
     return this;
   }
 
+  /** Writes unsigned 32-bit numbers. */
+  u32s(values: readonly number[]): this {
+    let offset = this.#reserve(4 * values.length);
+    for (const value of values) offset = this.#bytes.writeUInt32LE(value, offset);
+    return this;
+  }
+
   /** Writes a whole number from 0 to 2^53 - 1 as 64 bits. */
   u64(value: number): this {
     const offset = this.#reserve(8);
@@ -40,6 +47,14 @@ export class ByteWriter {
     // Making room may move the bytes: first the place, then where it is.
     const offset = this.#reserve(bytes.length);
     this.#bytes.set(bytes, offset);
+    return this;
+  }
+
+  /** Writes a 32-bit length and the bytes of a text; `length` is how many it has in this encoding. */
+  encoded(text: string, encoding: 'latin1' | 'utf8' | 'utf16le', length: number): this {
+    this.u32(length);
+    const offset = this.#reserve(length);
+    this.#bytes.write(text, offset, length, encoding);
     return this;
   }
 

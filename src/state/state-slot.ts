@@ -4,7 +4,7 @@ import { CorruptionError, toError, UsageError } from '../core/errors.ts';
 import type { BlobRef, SlotRef } from '../checkpoint/head.ts';
 import { chooseWrite } from './choose-write.ts';
 import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, joinChanges, noteChange, type EntryChange, type EntryChanges } from './entry-changes.ts';
-import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntry, type SlotEntries } from './slot-codec.ts';
+import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntries, type SlotEntries } from './slot-codec.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepFor, showValue, type StateEntry } from './state-value.ts';
 
@@ -36,9 +36,13 @@ export interface SlotWrite {
 interface PendingWrite {
   readonly keepDeltas: number | undefined;
   readonly changes: EntryChanges;
+  /** What the keys hold that changed since the checkpoint before. */
+  readonly fresh: ReadonlyMap<string, StateEntry | undefined>;
   /** The entries to write, once the slot has changed. */
-  captured: readonly BlobEntry[] | undefined;
+  captured: BlobEntries | undefined;
 }
+
+const NOTHING: BlobEntries = { texts: [], changes: undefined, entries: [] };
 
 /** One slot. */
 export class StateSlot {
@@ -53,6 +57,8 @@ export class StateSlot {
   /** The keys of each delta of `ref`. */
   #deltas: readonly EntryChanges[] = [];
   #changes = new Map<string, EntryChange>();
+  /** What the keys of `#changes` hold: they were touched just now, to find them in all entries again would take longer. */
+  #fresh = new Map<string, StateEntry | undefined>();
   #pending: PendingWrite | undefined;
   /** Whether all of it must be written afresh. */
   #isConverted = false;
@@ -114,13 +120,16 @@ export class StateSlot {
     for (const [found, entry] of changes) {
       const text = compactText(found);
       if (entry === undefined) {
-        if (entries.delete(text)) noteChange(this.#changes, text, ENTRY_REMOVED);
+        if (!entries.delete(text)) continue;
+        noteChange(this.#changes, text, ENTRY_REMOVED);
+        this.#fresh.set(text, undefined);
         continue;
       }
       const stays = !isOrdered && entries.has(text);
       if (!stays) entries.delete(text);
       entries.set(text, entry);
       noteChange(this.#changes, text, stays ? ENTRY_SET : ENTRY_INSERTED);
+      this.#fresh.set(text, entry);
     }
   }
 
@@ -137,11 +146,12 @@ export class StateSlot {
         });
     const keepDeltas = choice.kind === 'delta' ? choice.keepDeltas : undefined;
     const changes = keepDeltas === undefined ? this.#changes : joinChanges([...this.#deltas.slice(keepDeltas), this.#changes]);
-    const pending: PendingWrite = { keepDeltas, changes, captured: undefined };
+    const pending: PendingWrite = { keepDeltas, changes, fresh: this.#fresh, captured: undefined };
     const blobs = this.#isElsewhere ? [] : (this.#ref?.blobs ?? []);
     const kept = keepDeltas === undefined ? 0 : 1 + keepDeltas;
     this.#pending = pending;
     this.#changes = new Map();
+    this.#fresh = new Map();
     this.#isConverted = false;
     return {
       slot: this.#slot,
@@ -152,7 +162,7 @@ export class StateSlot {
       encode: () => {
         const bytes = encodeSlot(pending.captured ?? this.#select(pending), this.#codec);
         // What is encoded needs no copy any more.
-        pending.captured = [];
+        pending.captured = NOTHING;
         return bytes;
       },
     };
@@ -174,10 +184,11 @@ export class StateSlot {
     if (this.#pending !== undefined) this.#pending.captured ??= this.#select(this.#pending);
   }
 
-  #select({ keepDeltas, changes }: PendingWrite): readonly BlobEntry[] {
-    const entries = this.entries;
-    if (keepDeltas === undefined) return Array.from(entries, ([text, entry]) => ({ text, change: ENTRY_INSERTED, entry }));
-    return Array.from(changes, ([text, change]) => ({ text, change, entry: entries.get(text) }));
+  #select({ keepDeltas, changes, fresh }: PendingWrite): BlobEntries {
+    const held = this.entries;
+    if (keepDeltas === undefined) return { texts: [...held.keys()], changes: undefined, entries: [...held.values()] };
+    const texts = [...changes.keys()];
+    return { texts, changes: [...changes.values()], entries: texts.map((text) => fresh.get(text) ?? held.get(text)) };
   }
 
   #decode(): SlotEntries {

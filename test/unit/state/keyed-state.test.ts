@@ -5,7 +5,6 @@ import { decodeValue, encodeValue } from '../../../src/core/value-codec.ts';
 import type { SlotRef } from '../../../src/checkpoint/head.ts';
 import { chooseWrite, type SlotScene } from '../../../src/state/choose-write.ts';
 import { decodeSlot, encodeSlot } from '../../../src/state/slot-codec.ts';
-import { ENTRY_INSERTED } from '../../../src/state/entry-changes.ts';
 import { KeyedState, refOfWrite, type StateSettings } from '../../../src/state/keyed-state.ts';
 import { JSON_CODEC, textCodec, type StateCodec, type TextCodec } from '../../../src/state/state-codec.ts';
 import type { SlotWrite, StoredSlot } from '../../../src/state/state-slot.ts';
@@ -176,9 +175,7 @@ describe('KeyedState', () => {
       finish();
     }
     // A base, then deltas behind it: the number of blobs that stay in front of each.
-    expect(kinds.join(' ')).toMatchInlineSnapshot(
-      `"d1 d2 d3 d4 d1 d2 d3 d4 d5 d2 d3 d4 d5 d6 d3 d4 d5 d6 d7 d4 d5 d6 d7 d8 d5 d6 d7 d8 d9 d6 d7 d8 d9 d10 d7 d8 d9 d10 d11 d8 d9 d10 d11 d12 d9 d10 d11 d12 d13 b0 d1 d2 d3 d4 d1 d2 d3 d4 d5 d2"`,
-    );
+    expect(kinds.join(' ')).toMatchInlineSnapshot(`"d1 d2 d3 d4 d5 d6 d1 d2 d3 d4 d5 d6 d7 d2 d3 d4 d5 d6 d7 d8 d3 d4 d5 d6 d7 d8 d9 d4 d5 d6 d7 d8 d9 d10 d5 d6 d7 d8 d9 d10 d11 d6 d7 d8 d9 d10 d11 d12 d7 b0 d1 d2 d3 d4 d5 d6 d1 d2 d3 d4"`);
   });
   it('reads what another codec wrote, and writes it afresh, touched or not', () => {
     const blobs = new Blobs();
@@ -199,10 +196,10 @@ describe('chooseWrite()', () => {
     ['nothing was written before', { hasBase: false }, { kind: 'base' }],
     ['the first change', {}, { kind: 'delta', keepDeltas: 0 }],
     ['three small deltas', { deltas: [10, 10, 10] }, { kind: 'delta', keepDeltas: 3 }],
-    ['four small deltas', { deltas: [10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 0 }],
-    ['four small deltas in a slot that is joined later', { slot: 4, deltas: [10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 4 }],
-    ['small deltas behind a large one', { deltas: [50, 10, 10, 20, 10] }, { kind: 'delta', keepDeltas: 1 }],
-    ['very many deltas', { deltas: Array.from({ length: 16 }, () => 21) }, { kind: 'delta', keepDeltas: 0 }],
+    ['six small deltas', { deltas: [10, 10, 10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 0 }],
+    ['six small deltas in a slot that is joined later', { slot: 4, deltas: [10, 10, 10, 10, 10, 10] }, { kind: 'delta', keepDeltas: 6 }],
+    ['small deltas behind a large one', { deltas: [50, 10, 10, 20, 10, 10, 10] }, { kind: 'delta', keepDeltas: 1 }],
+    ['very many deltas', { deltas: Array.from({ length: 24 }, () => 21) }, { kind: 'delta', keepDeltas: 0 }],
     ['deltas that outweigh the base', { deltas: [600, 390] }, { kind: 'base' }],
     ['more changes than entries', { changed: 1000 }, { kind: 'base' }],
     ['nothing left', { entries: 0, changed: 1 }, { kind: 'base' }],
@@ -211,10 +208,7 @@ describe('chooseWrite()', () => {
 
 describe('slots', () => {
   const bytesOf = (pairs: readonly (readonly [string, unknown])[], codec: TextCodec): Uint8Array =>
-    encodeSlot(
-      pairs.map(([text, value]) => ({ text, change: ENTRY_INSERTED, entry: keepValue(value, codec) })),
-      codec,
-    );
+    encodeSlot({ texts: pairs.map(([text]) => text), changes: undefined, entries: pairs.map(([, value]) => keepValue(value, codec)) }, codec);
   it.each([
     ['the default codec', JSON_CODEC],
     ['a binary codec', textCodec(XOR)],
@@ -259,11 +253,7 @@ describe('slots', () => {
     expect(
       Buffer.from(
         encodeSlot(
-          [
-            { text: 'a', change: ENTRY_INSERTED, entry: new StateEntry('[1]', true, 7) },
-            { text: 'ä', change: 0, entry: new StateEntry(2, false, 0) },
-            { text: 'b', change: 2, entry: undefined },
-          ],
+          { texts: ['a', 'ä', 'b'], changes: [1, 0, 2], entries: [new StateEntry('[1]', true, 7), new StateEntry(2, false, 0), undefined] },
           JSON_CODEC,
         ),
       ).toString('hex'),
