@@ -8,6 +8,11 @@ const NODE_TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Sets a timer for as long as it may be, in parts that Node takes; each part looks how much is left, so that one that fires late delays nothing behind it. */
 function setLongTimer(delayMs: number, task: () => void): Timer {
+  if (delayMs <= 0) {
+    // The next turn of the event loop: a timer of Node takes a millisecond at least.
+    const immediate = setImmediate(task);
+    return { cancel: () => clearImmediate(immediate) };
+  }
   const endMs = performance.now() + delayMs;
   let handle: NodeJS.Timeout;
   const arm = (restMs: number): void => {
