@@ -1,4 +1,4 @@
-// Checkpoints in a store: blobs are only added, then the head is written in a last batch of its own; what no retained head names is removed afterwards.
+// Checkpoints in a store: blobs are only added, the head is in the last batch; what no retained head names is removed afterwards.
 import { crc32, sha256Hex } from '../core/checksum.ts';
 import { CorruptionError } from '../core/errors.ts';
 import type { CheckpointStore, StoreChange } from './checkpoint-store.ts';
@@ -144,11 +144,12 @@ export class Checkpoints {
       if (batch.bytes >= BATCH_BYTES_MAX) await batch.write();
     }
     const ledger = batch.put(`ledger/${paddedNumber(number)}`, seal('ledger', draft.ledger));
-    await batch.write();
     const previous = draft.previous === undefined ? null : { number: draft.previous.head.number, hash: draft.previous.hash };
     const head: Head = { number, previous, lsn, batchTime, app, storeId, metadata, ledger, slots };
     const value = seal('head', encodeHead(head));
-    await this.#store.write([{ kind: 'put', key: headKey(number), value }]);
+    // With the last of the blobs, in one batch: all of it or nothing.
+    batch.put(headKey(number), value);
+    await batch.write();
     if (draft.previous !== undefined) this.#replaced.set(draft.previous.head.number, replaced);
     return { head, hash: sha256Hex(value) };
   }
