@@ -140,7 +140,7 @@ export class Trial extends World {
   }
 
   /** Runs a program and kills it when an event happens for the n-th time. */
-  async crashAt(event: DiagnosticName, build: Build, nth = 1): Promise<void> {
+  async crashAt(event: DiagnosticName, build: Build, nth = 1, options: GetOrCreateOptions = {}): Promise<void> {
     let left = nth;
     const { process } = this;
     const onEvent = (): void => {
@@ -148,7 +148,7 @@ export class Trial extends World {
       if (left === 0) process.kill();
     };
     subscribe(`millrace:${event}`, onEvent);
-    const context = await this.open(build);
+    const context = await this.open(build, options);
     context.start().catch(() => undefined);
     await this.until(() => !process.isAlive);
     unsubscribe(`millrace:${event}`, onEvent);

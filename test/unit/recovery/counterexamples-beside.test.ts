@@ -10,7 +10,7 @@ import { KeyedState } from '../../../src/state/keyed-state.ts';
 import { keepValue } from '../../../src/state/state-value.ts';
 import { createSimCheckpointStore, ManualClock, settle, SimCheckpointImage, SimProcess } from '../../../src/testing/index.ts';
 import { journalOn, TestLog } from '../../support/test-log.ts';
-import { copying, counting, Trial } from '../../support/trial.ts';
+import { copying, counting, countsOf, longWords, Trial } from '../../support/trial.ts';
 
 async function simulatedStore(): Promise<{ readonly image: SimCheckpointImage; readonly store: CheckpointStore }> {
   const image = new SimCheckpointImage();
@@ -107,6 +107,20 @@ describe('a savepoint', () => {
   it('that is ahead of the log is not skipped: the log lost records', () => {
     const scene = { heads: [], damaged: [1], anchors: [], hasOrigin: false, log: { first: 1, last: 100 } };
     expect(acceptHead({ ...scene, savepoints: [{ name: 's', headHash: 'h', lsn: 101 }] })).toMatchObject({ kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD' });
+  });
+  it('that took the place of damaged checkpoints is written into the next one whole: it may be forgotten then', async () => {
+    const words = longWords(40);
+    const trial = new Trial(...words);
+    trial.settings = { checkpointInterval: milliseconds(100) };
+    await trial.crash(counting, 3000);
+    await trial.tool('savepoint', 'register', '/store', 'before');
+    for (const key of trial.keys('')) trial.image.values.set(key, Buffer.from('nonsense'));
+    expect(trial.isCut).toBe(true);
+    await trial.finish(counting);
+    await trial.tool('savepoint', 'forget', '/store', 'before');
+    trial.feed(...words);
+    await trial.finish(counting);
+    expect(trial.counts()).toEqual(countsOf([...words, ...words]));
   });
   it('that is exported does not drop again what was dropped in its old log, and has come back since', async () => {
     const trial = new Trial('a', 'b', 'a');
