@@ -136,4 +136,18 @@ describe('a savepoint', () => {
     await trial.finish(counting);
     expect(trial.counts()).toMatchObject({ a: 3 });
   });
+  it('that is exported drops what was dropped since its checkpoint, once', async () => {
+    const trial = new Trial('a', 'a');
+    await trial.finish(counting);
+    await trial.start(copying, { accept: { dropState: ['counts'] } });
+    trial.die();
+    await trial.tool('savepoint', 'export', '/store', '/out.savepoint');
+    await trial.tool('savepoint', 'import', '/moved', '/out.savepoint');
+    trial.directory = '/moved';
+    for (const count of [1, 2]) {
+      trial.feed('a');
+      await trial.finish(counting);
+      expect(trial.counts()).toEqual({ a: count });
+    }
+  });
 });
