@@ -51,7 +51,7 @@ function isAcceptedAsNewest(head: HeadCandidate, last: Anchor | undefined): bool
 /**
  * Chooses the checkpoint to start from.
  *
- * - A head that names an lsn behind the end of the log: the log lost acknowledged records. It is refused and never skipped, since it would seem valid once the log has grown.
+ * - A head or a savepoint that names an lsn behind the end of the log: the log lost acknowledged records. It is refused and never skipped, since it would seem valid once the log has grown.
  * - The newest head, if the last anchor names it, or names the one before it (the crash came between head and anchor), or there is neither an anchor nor one before.
  * - An older head, if any anchor names it.
  * - No head fits: the newest savepoint whose checkpoint an anchor names, if the log reaches back to it.
@@ -59,9 +59,9 @@ function isAcceptedAsNewest(head: HeadCandidate, last: Anchor | undefined): bool
  */
 export function acceptHead(scene: AcceptScene): HeadVerdict {
   const { heads, anchors, log } = scene;
-  const ahead = heads.find(({ lsn }) => lsn > log.last);
+  const ahead = whatIsAhead(scene);
   if (ahead !== undefined) {
-    const why = `checkpoint ${ahead.number} was folded up to record ${ahead.lsn}, the log ends with record ${log.last}`;
+    const why = `${ahead.what} was folded up to record ${ahead.lsn}, the log ends with record ${log.last}`;
     return { kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD', why };
   }
   const last = anchors.at(-1);
@@ -74,9 +74,17 @@ export function acceptHead(scene: AcceptScene): HeadVerdict {
   return acceptSavepoint(scene) ?? acceptLog(scene);
 }
 
+function whatIsAhead({ heads, savepoints, log }: AcceptScene): { readonly what: string; readonly lsn: number } | undefined {
+  const folded = [
+    ...heads.map(({ number, lsn }) => ({ what: `checkpoint ${number}`, lsn })),
+    ...savepoints.map(({ name, lsn }) => ({ what: `the savepoint "${name}"`, lsn })),
+  ];
+  return folded.find(({ lsn }) => lsn > log.last);
+}
+
 function acceptSavepoint({ savepoints, anchors, log }: AcceptScene): HeadVerdict | undefined {
   const isNamed = (headHash: string): boolean => anchors.some((anchor) => anchor.headHash === headHash);
-  const found = savepoints.find(({ headHash, lsn }) => lsn + 1 >= log.first && lsn <= log.last && isNamed(headHash));
+  const found = savepoints.find(({ headHash, lsn }) => lsn + 1 >= log.first && isNamed(headHash));
   return found === undefined ? undefined : { kind: 'savepoint', name: found.name };
 }
 

@@ -129,6 +129,16 @@ function expectRows(ledger: Ledger, batch: { readonly batchTime: BatchTime; read
   }
 }
 
+/**
+ * Adds the inputs of a batch that is closed, and a time that is promised. A batch that could be planned took inputs older than all that wait here, so its inputs come first, and the times
+ * go to the inputs in their order: also where batches of an earlier consent wait, and the first of them is closed again.
+ */
+function withReplaced(waiting: readonly Replacement[], { by, inputs }: Replacement): readonly Replacement[] {
+  const times = [...waiting.map((each) => each.by), by].toSorted((left, right) => left - right);
+  const inOrder = [inputs, ...waiting.map((each) => each.inputs)];
+  return times.flatMap((time, index) => inOrder.slice(index, index + 1).map((each) => ({ by: time, inputs: each })));
+}
+
 function applyReplaced(ledger: Ledger, event: BatchReplaced, position: LogPosition): void {
   const batch = ledger.batches.at(-1);
   if (batch?.batchTime !== event.batchTime)
@@ -136,7 +146,7 @@ function applyReplaced(ledger: Ledger, event: BatchReplaced, position: LogPositi
   if (event.by <= ledger.lastBatchTime || ledger.replacing.some(({ by }) => by === event.by))
     throw contradiction(position, `batch ${event.batchTime} is replaced by batch ${event.by}, which is taken`);
   ledger.batches = ledger.batches.slice(0, -1);
-  ledger.replacing = [...ledger.replacing, { by: event.by, inputs: batch.inputs }].toSorted((left, right) => left.by - right.by);
+  ledger.replacing = withReplaced(ledger.replacing, { by: event.by, inputs: batch.inputs });
   ledger.givenUp.batches.add(event.batchTime);
   // What a completed batch wrote is expected since it completed, or was written over since.
   if (batch.completion === undefined) expectRows(ledger, batch, event.committed);

@@ -96,13 +96,13 @@ export interface BatchCompleted {
 }
 
 /**
- * A batch that was bound to other code is closed by consent; its inputs wait for the plan of the batch `by`. Newer batches are closed before older ones, so that what is left at any
+ * A batch that was bound to other code is closed by consent; its inputs wait for the plan of the batch `by`, or of an earlier one that was promised to newer inputs. Newer batches are closed before older ones, so that what is left at any
  * point are the oldest.
  */
 export interface BatchReplaced {
   readonly kind: 'batch-replaced';
   readonly batchTime: BatchTime;
-  /** The batch that takes its inputs: later than every plan. */
+  /** The time of one more batch to come, later than every plan and every such time before. */
   readonly by: BatchTime;
   /** The fingerprint of each partition that the sinks hold of it, by uid of the output and partition id. */
   readonly committed: ReadonlyMap<Uid, ReadonlyMap<number, string>>;

@@ -53,5 +53,6 @@ export async function applyConsent(
   for (const batch of replaced.toReversed()) await journal.appendAtOnce({ kind: 'batch-replaced', ...batch });
   const { dropState: states, forgetSink: sinks, dropInput: streams } = agreed;
   if (states.length + sinks.length + streams.length > 0) await journal.appendAtOnce({ kind: 'forgotten', states, sinks, streams });
-  return replaced;
+  // Where inputs of an earlier consent wait, those of the batches closed now run before them.
+  return replaced.map((batch, index) => ({ ...batch, by: journal.ledger.replacing[index]?.by ?? batch.by }));
 }

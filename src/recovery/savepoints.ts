@@ -130,6 +130,14 @@ export async function forgetSavepoint(files: FileSystem, directory: string, name
 }
 
 /**
+ * Where a log that begins anew says that state was dropped: with nothing, where the checkpoint is newer, or with its first record, which follows it. The numbers of the old log would lie
+ * behind the checkpoint again, and drop the state of a uid that came back.
+ */
+function movedDrops({ givenUp }: Ledger, checkpointLsn: number): Ledger['givenUp']['states'] {
+  return new Map([...givenUp.states].map(([uid, { lsn, batchTime }]) => [uid, { lsn: lsn > checkpointLsn ? 1 : 0, batchTime }]));
+}
+
+/**
  * Exports the newest checkpoint as a file that a new directory can begin with. Nothing may wait or have to run again: its bytes would be left behind.
  *
  * @param ledger - The fold of the whole log.
@@ -147,7 +155,8 @@ export async function exportSavepoint(files: FileSystem, place: { readonly path:
   const header = headerOf(source);
   const metadata = encodeMetadata({ ...decodeMetadata(header.metadata), neededLsn: 0 });
   // It begins a log of its own.
-  return writeSavepoint(files, path, { header: { ...header, lsn: 0, metadata }, ledger: encodeLedger({ ...ledger, lsn: 0 }), slots });
+  const moved = { ...ledger, lsn: 0, givenUp: { ...ledger.givenUp, states: movedDrops(ledger, header.lsn) } };
+  return writeSavepoint(files, path, { header: { ...header, lsn: 0, metadata }, ledger: encodeLedger(moved), slots });
 }
 
 /**

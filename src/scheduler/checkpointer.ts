@@ -63,10 +63,11 @@ export class Checkpointer {
   }
 
   /**
-   * Whether a checkpoint is due after a batch: when an interval has passed since the last one, or since the batch before the first that none covers. None is while one is being written.
+   * Whether a checkpoint is due after a batch: when an interval has passed since the last one, or since the batch before the first that none covers. None is while one is being written,
+   * nor after one has failed: what that one was to hold is noted as changed no more.
    */
   isDue(batchTime: BatchTime): boolean {
-    if (this.#writing !== undefined) return false;
+    if (this.#writing !== undefined || this.#failure !== undefined) return false;
     const { interval, graph, journal } = this.#options;
     const covered = this.#covered ?? (journal.ledger.batches[0]?.batchTime ?? batchTime) - graph.batchIntervalMs;
     return batchTime - covered >= interval;

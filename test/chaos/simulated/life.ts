@@ -1,5 +1,5 @@
 // One life of a simulated program: from its start until it has stopped, or died, or failed.
-import { milliseconds, StreamingContext, type GetOrCreateOptions } from '../../../src/index.ts';
+import { milliseconds, StreamingContext, type CheckpointStore, type GetOrCreateOptions } from '../../../src/index.ts';
 import {
   createSimCheckpointStore,
   createSimEnv,
@@ -35,6 +35,8 @@ export interface LifeWorld {
 export interface LifeProgram {
   create(process: SimProcess): StreamingContext;
   isDone(): boolean;
+  /** How long each write of the checkpoint store takes, so that batches go on beside it. */
+  readonly storeDelayMs?: number;
   /** How it is opened, besides the simulation. */
   readonly options?: Pick<GetOrCreateOptions, 'accept' | 'drain'>;
 }
@@ -70,12 +72,18 @@ async function drive<T>({ world, process }: Living, promise: Promise<T>, isEnoug
   throw new Error('the simulated program does not come to an end');
 }
 
+function slowStore(store: CheckpointStore, clock: ManualClock, delayMs: number | undefined): CheckpointStore {
+  if (delayMs === undefined) return store;
+  const delay = (): Promise<void> => new Promise((resolve) => void clock.setTimer(delayMs, () => resolve()));
+  return { ...store, write: (changes) => delay().then(() => store.write(changes)) };
+}
+
 /** Runs the program until it is done and has stopped, or it dies, or it fails. */
 export async function liveIn(world: LifeWorld, program: LifeProgram, options: SimProcessOptions = {}): Promise<Life> {
   const process = new SimProcess(options);
   const living = { world, process };
   const env = createSimEnv({ disk: world.disk, process, clock: world.clock, random: world.random });
-  const checkpointStore = () => createSimCheckpointStore(world.image, process);
+  const checkpointStore = () => slowStore(createSimCheckpointStore(world.image, process), world.clock, program.storeDelayMs);
   try {
     const context = await drive(
       living,

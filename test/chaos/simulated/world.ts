@@ -11,7 +11,7 @@ import {
   SimTable,
   type SimProcessOptions,
 } from '../../../src/testing/index.ts';
-import { LIFE_SETTINGS, liveIn, type Life, type LifeWorld } from './life.ts';
+import { LIFE_SETTINGS, liveIn, type Life, type LifeProgram, type LifeWorld } from './life.ts';
 
 const WORDS = 'to be or not to be that is the question whether tis nobler in the mind to suffer the slings'.split(' ');
 
@@ -57,8 +57,8 @@ function createProgram(world: World, process: SimProcess): StreamingContext {
 }
 
 /** Runs the program until its source is done and it has stopped, or it dies, or it fails. */
-export function live(world: World, options: SimProcessOptions = {}): Promise<Life> {
-  return liveIn(world, { create: (process) => createProgram(world, process), isDone: () => world.source.isDone }, options);
+export function live(world: World, options: SimProcessOptions = {}, more: Pick<LifeProgram, 'storeDelayMs'> = {}): Promise<Life> {
+  return liveIn(world, { create: (process) => createProgram(world, process), isDone: () => world.source.isDone, ...more }, options);
 }
 
 /** What is wrong in the sinks: records lost or doubled, counts that are not the true ones. Shares no code with the engine. */
