@@ -227,7 +227,7 @@ describe('consent', () => {
       expect({ killAt, counts: bench.counts() }).toEqual({ killAt, counts: { a: 1 } });
     }
     expect(deaths).toBeGreaterThan(10);
-  });
+  }, 120_000);
   it('lets a uid that comes back begin as a new one, with what it begins with', async () => {
     const bench = new Bench('a', 'a');
     await bench.run(bench.words());

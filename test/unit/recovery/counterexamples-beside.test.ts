@@ -77,6 +77,7 @@ describe('a checkpoint that is dropped', () => {
       entries: 1,
       kind: keeps.length === 0 ? 'base' : 'delta',
       keeps,
+      replaces: [],
       encode: () => Buffer.from(`slot ${index}`),
     });
     let newest: StoredHead | undefined;
@@ -94,7 +95,8 @@ describe('a checkpoint that is dropped', () => {
     const { whole } = await checkpoints.heads();
     const written = isReadBack ? whole : [newest as StoredHead, ...whole.slice(1)];
     const [third, second, first] = written as [StoredHead, StoredHead, StoredHead];
-    await checkpoints.drop(first, [third, second]);
+    // What has not followed the checkpoints must look for what they share.
+    await (isReadBack ? new Checkpoints(store) : checkpoints).drop(first, [third, second]);
     for (const { head } of [second, third]) {
       const refs = head.slots.flatMap(({ blobs }) => blobs);
       expect(await checkpoints.readBlobs([head.ledger, ...refs])).not.toContain(undefined);
