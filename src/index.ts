@@ -3,7 +3,8 @@
  *
  * @packageDocumentation
  */
-export { StreamingContext, type GetOrCreateOptions, type StopOptions } from './context/streaming-context.ts';
+export { StreamingContext, type GetOrCreateOptions } from './context/streaming-context.ts';
+export type { StopOptions } from './context/stop-options.ts';
 export type { BackpressureOptions, StreamingContextOptions } from './context/options.ts';
 export type {
   CodecFileStreamOptions,
@@ -78,4 +79,4 @@ export {
   type ErrorCode,
   type ExitCode,
 } from './core/errors.ts';
-export type { DiagnosticEvents, DiagnosticName, RecoveryFound } from './core/diagnostics.ts';
+export type { DiagnosticEvents, DiagnosticName, RecoveryCompleted, RecoveryEstimate, RecoveryFound } from './core/diagnostics.ts';

@@ -1,6 +1,7 @@
 // StreamingContext: a streaming program, its graph and its life cycle.
 import { resolve } from 'node:path';
 import { present } from '../core/assert.ts';
+import type { RecoveryEstimate } from '../core/diagnostics.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
@@ -24,6 +25,7 @@ import { noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
 import { resolveContextOptions, type ResolvedContextOptions, type StreamingContextOptions } from './options.ts';
+import type { StopOptions } from './stop-options.ts';
 import { StreamSources } from './stream-sources.ts';
 
 /** Options of {@link StreamingContext.getOrCreate}. */
@@ -68,22 +70,6 @@ export interface GetOrCreateOptions {
   readonly fromSavepoint?: string;
 }
 
-/** Options of {@link StreamingContext.stop}. */
-export interface StopOptions {
-  /**
-   * Whether everything that was received is processed and checkpointed before the promise resolves. Otherwise work in flight is given up; it is safe in the store.
-   *
-   * @defaultValue true
-   */
-  readonly graceful?: boolean;
-  /**
-   * Whether the `RddContext` is stopped too. Otherwise the next streaming context may use it.
-   *
-   * @defaultValue true
-   */
-  readonly rddContext?: boolean;
-}
-
 /**
  * One streaming program: a graph of streams and outputs, a batch interval, a life cycle. Made by a `create` function, which {@link StreamingContext.getOrCreate} calls.
  *
@@ -113,6 +99,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   readonly #listeners = new ListenerBus((error) => this.#attachment?.env.logger.warn({ err: error }, 'a listener threw'));
   #state: ContextState = 'created';
   #drains = false;
+  /** How long `getOrCreate` took. */
+  #openedMs = 0;
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;
   #starting: Promise<void> | undefined;
@@ -158,6 +146,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     const accept = resolveAcceptance(options.accept);
     const drain = flagOption('getOrCreate', 'drain', { value: options.drain, fallback: false });
     const fromSavepoint = options.fromSavepoint === undefined ? undefined : resolve(textOption('getOrCreate', 'fromSavepoint', options.fromSavepoint));
+    const env = options.env ?? createNodeEnv(options.logger);
+    const begunMs = env.clock.monotonic();
     const context: unknown = await create();
     if (!(context instanceof StreamingContext)) {
       throw new UsageError(
@@ -165,10 +155,10 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         `Cannot open "${directory}" as create must return a StreamingContext: it returned ${context === null ? 'null' : typeof context}`,
       );
     }
-    const env = options.env ?? createNodeEnv(options.logger);
     RddContext.attach(context.rddContext, env);
     context.#drains = drain;
     await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept, fromSavepoint });
+    context.#openedMs = env.clock.monotonic() - begunMs;
     return context;
   }
 
@@ -190,6 +180,14 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   /** How the write-ahead log fares: its size, whether the disk is full, how long its syncs take. Undefined while it is not open. */
   get logStatus(): LogStatus | undefined {
     return this.#driver?.logStatus;
+  }
+
+  /**
+   * How long the next start would take if the process died now, how many batches it would run again and how many bytes it would read. Undefined before the context is running, and without a
+   * directory. Batches that no checkpoint covers count with the time they took, the rest with what the start of this process took: docs/observability.md says how good it is.
+   */
+  get recoveryEstimate(): RecoveryEstimate | undefined {
+    return this.#state === 'running' || this.#state === 'stopping' ? this.#driver?.recoveryEstimate : undefined;
   }
 
   /** Tells a listener of everything that happens from here on. */
@@ -223,6 +221,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   async #start(): Promise<void> {
     try {
       const { env, storeEnv, isDurable, directory, store, isStoreOpen, accept } = await this.#requireReady();
+      const begunMs = env.clock.monotonic() - this.#openedMs;
       await withDirectoryErrors(directory, async () => {
         await noteOwner(storeEnv, directory);
         const listeners = this.#listeners;
@@ -238,6 +237,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
           store,
           isStoreOpen,
           listeners,
+          begunMs,
           fail: (error) => this.#fail(error),
         });
         await this.#driver.start();

@@ -6,6 +6,7 @@ import type { Uid } from '../core/ids.ts';
 import { milliseconds, toBatchTime, type BatchTime } from '../core/time.ts';
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { stateBytesOf } from '../checkpoint/head.ts';
 import type { Env } from '../env/env.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
@@ -87,6 +88,8 @@ export interface Recovered {
   readonly savepoints: readonly RegisteredSavepoint[];
   /** The name of the savepoint that took the place of damaged checkpoints, if one did. */
   readonly restoredFrom: string | undefined;
+  /** Bytes that were read. */
+  readonly read: { readonly logBytes: number; readonly stateBytes: number };
   /** What must run again, oldest first. */
   readonly batches: readonly BatchAgain[];
   /** Batches that this start closed, oldest first. Their inputs, and those of an earlier start that did not come to it, wait in the ledger. */
@@ -192,7 +195,6 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const { retained, nextNumber: nextCheckpoint } = restored;
     const closed = new Set(agreed.replace.map(({ batchTime }) => batchTime));
     const left = batches.filter(({ batch }) => !closed.has(batch.batchTime));
-    const lastTime = lastBatchTime({ ledger, heads: retained, views });
     return {
       identity,
       watch,
@@ -204,7 +206,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       retained,
       nextCheckpoint,
       views,
-      lastBatchTime: lastTime,
+      lastBatchTime: lastBatchTime({ ledger, heads: retained, views }),
+      read: { logBytes: scan.spans.reduce((sum, { end }) => sum + end, 0), stateBytes: accepted === undefined ? 0 : stateBytesOf(accepted.head) },
       batches: left,
       replaced,
       savepoints: scene.savepoints,

@@ -6,6 +6,7 @@ import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime, Duration } from '../core/time.ts';
 import { HEADS_RETAINED, type CheckpointDraft, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import { stateBytesOf } from '../checkpoint/head.ts';
 import type { Clock } from '../env/env.ts';
 import { createPacer } from '../env/pacer.ts';
 import { forgetBatches } from '../journal/apply-event.ts';
@@ -60,6 +61,12 @@ export class Checkpointer {
     this.#retained = options.retained;
     this.#nextNumber = options.nextNumber;
     this.#covered = options.retained[0]?.head.batchTime;
+  }
+
+  /** Bytes of state in the newest checkpoint. */
+  get stateBytes(): number {
+    const [newest] = this.#retained;
+    return newest === undefined ? 0 : stateBytesOf(newest.head);
   }
 
   /**
