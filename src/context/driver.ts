@@ -102,6 +102,7 @@ export class Driver {
       savepointNeeds: recovered.savepoints.map(({ neededLsn }) => neededLsn),
       signal: this.#tasks.signal,
       onFailed: this.#fail,
+      onCovered: () => this.#scheduler?.publishEstimate(),
       onCut: () => this.#wakeReceivers(),
       onPostponed: () => env.logger.warn({ directory: this.#options.directory }, 'a checkpoint is postponed: the disk has no room for it'),
     });

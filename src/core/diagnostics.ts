@@ -24,8 +24,8 @@ export interface DiagnosticEvents {
   };
   /** The completion of a batch is durable. */
   readonly 'batch-completed': { readonly app: string; readonly batchTime: BatchTime; readonly isRerun: boolean };
-  /** A batch is over: how long a start would take if the driver died now. */
-  readonly 'recovery-estimated': { readonly app: string; readonly batchTime: BatchTime } & RecoveryEstimate;
+  /** A batch is over, or a checkpoint covers some: how long a start would take if the driver died now. */
+  readonly 'recovery-estimated': { readonly app: string } & RecoveryEstimate;
   /** A batch is closed by consent; its inputs run in the batch `by`. What a sink holds of it, by partition, may be there twice. */
   readonly 'batch-replaced': {
     readonly app: string;

@@ -37,6 +37,8 @@ export interface CheckpointerOptions {
   readonly savepointNeeds: readonly number[];
   /** Aborted when the driver gives up what runs. */
   readonly signal: AbortSignal;
+  /** Called when a checkpoint is durable and anchored: the batches up to it need not run again. */
+  readonly onCovered: () => void;
   /** Called when the log was cut. */
   readonly onCut: () => void;
   /** Called when there was no room for a checkpoint. */
@@ -146,6 +148,7 @@ export class Checkpointer {
     const old = this.#retained[HEADS_RETAINED - 1];
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
     forgetBatches(journal.ledger, batchTime);
+    this.#options.onCovered();
     if (old !== undefined) await checkpoints.drop(old, this.#retained);
     const needs = this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn);
     await journal.cut(Math.min(lowWater(needs), ...this.#options.savepointNeeds));

@@ -79,6 +79,12 @@ export class Scheduler {
     return estimateRecovery(facts, { start: this.#start, ...this.#costs.firstOf(batches) });
   }
 
+  /** Says what the next start would take now. */
+  publishEstimate(): void {
+    if (this.#start === undefined) return;
+    publish('recovery-estimated', () => ({ app: this.#options.app, ...present(this.recoveryEstimate, 'the start was measured') }));
+  }
+
   /** Runs again what a crash left: batches from their plans, oldest first. */
   async runAgain(batches: readonly { readonly batch: LedgerBatch; readonly action: 'rerun' | 'state-only' }[]): Promise<void> {
     const { env, journal } = this.#options;
@@ -210,7 +216,7 @@ export class Scheduler {
     const { outputMs } = work;
     const ms = Math.max(0, now() - begunMs - appendMs - outputMs);
     this.#costs.note({ batchTime, ms, records: recordCountOf(batch), outputMs: outputMs + appendMs }, journal.ledger.batches);
-    if (this.#start !== undefined) publish('recovery-estimated', () => ({ app, batchTime, ...present(this.recoveryEstimate, 'the start was measured') }));
+    this.publishEstimate();
   }
 }
 

@@ -95,6 +95,8 @@ describe('context.recoveryEstimate', () => {
     await world.run(3, 3, 3, 3);
     await world.pass(400);
     expect(world.context.recoveryEstimate?.ms).toBeLessThanOrEqual(7 * 3);
+    // It says so at once: not only the next batch does.
+    expect(estimated.some(({ batches }) => batches === 0)).toBe(true);
   });
   it('is undefined where nothing outlives the process', async () => {
     const context = new StreamingContext({ appName: 'volatile', batchInterval: milliseconds(100) });
