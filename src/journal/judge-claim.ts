@@ -5,12 +5,10 @@ export function nextEpoch(identityEpoch: number, claims: readonly number[]): num
   return Math.max(identityEpoch, ...claims) + 1;
 }
 
-/** Whether a start that holds the claim of an epoch is the newest: `identity` is older, and nobody has claimed a later epoch. */
+/**
+ * Whether a start that holds the claim of an epoch is the newest: `identity` is older, and nobody has claimed a later epoch. The claim itself must be there: the owner of a later epoch
+ * removes it.
+ */
 export function isNewest(epoch: number, found: { readonly identityEpoch: number; readonly claims: readonly number[] }): boolean {
-  return found.identityEpoch < epoch && isNewestClaim(epoch, found.claims);
-}
-
-/** Whether nobody has claimed a later epoch. The claim itself must be there: an owner of a later epoch removes it. */
-export function isNewestClaim(epoch: number, claims: readonly number[]): boolean {
-  return claims.includes(epoch) && Math.max(...claims) === epoch;
+  return found.identityEpoch < epoch && found.claims.includes(epoch) && Math.max(...found.claims) === epoch;
 }

@@ -3,31 +3,30 @@
 // 1. list    the epoch to ask for is above that of `identity` and above every claim
 // 2. draft   the new identity is written and synced under a name of this start
 // 3. link    the draft gets the name `identity.EPOCH.claim`. The name is taken: somebody else asked for this epoch; again from 1
-// 4. look    the claim must be the newest one, and `identity` older
-// 5. rename  the draft becomes `identity`
+// 4. look    the claim must be the newest one, and `identity` older; else the claim is removed and the start refuses
+// 5. rename  the draft becomes `identity`. It is gone: the start refuses
 // 6. sync    the directory: claim and identity are durable
-// 7. look    the claim must be the newest one still
-// 8. remove  claims below this epoch, and drafts of this epoch or below: such a draft can't be renamed any more
+// 7. remove  the drafts of this epoch and below, and the claims below it
+// 8. watch   `identity` must be this start's still (`watchIdentity`). Only now does the driver begin: it reads the log, makes segments, claims sinks
 //
 // What holds at each moment:
-// (a) A claim is removed only at 8, by the owner of a later epoch whose claim is there and durable, or by its own start that found a later claim at 4 or 7. So the newest claim is above every epoch that was
-//     ever claimed and is gone, for good. From the moment of a crash as well: what acted had passed 6, and its claim was durable then.
-// (b) No two starts pass 4 with one epoch. Both would have made the same claim, so it was removed in between, so by (a) there is a later claim, and the second does not pass.
-// (c) Nobody passes 7 with an epoch below one that passed 7 before. The later one's claim was there before its 4; by (a) it, or a later one, is there since.
+// (a) A claim is removed only where a later one is: at 7 by a start whose claim, or a later one, is there; by its own start at 4 or 5 because of a later one. So some claim is above every epoch whose claim is gone.
+// (b) No two starts pass 4 with one epoch. Both made the same claim, so it was removed in between; by (a) a later one is there when the second looks.
+// (c) Behind the 7 of a start, no draft of its epoch or below is renamed. A draft that is there goes at 7. One that is made later is linked and looked at later: by (a) its start finds a later claim, and refuses.
+// (d) So nobody begins with an epoch below that of one that has begun: by (c) it would have to rename before the other's 7, and then the other finds at 8 that `identity` is not its own.
 //
 // Two starts at one moment, L with the lower epoch and H with the higher one, every way their steps can fall:
-// - H links before L looks (4): L refuses, and H goes on.
-// - H links after L looked, and L renames first: L refuses at 7; or it had passed 7 before and is a driver like any other that is taken over: its watch sees that `identity` is another file.
-// - H links after L looked, and H renames first (L was stopped between its look and its rename). H removes L's draft at 8, so if L wakes behind that, it has nothing to rename and refuses. If it wakes between H's 5
-//   and 8, `identity` goes back to L's. L refuses at 7, since H's claim stands. H finds that `identity` is not its own when it
-//   begins to watch it or, if it runs already, answers nobody from its next sync on. Both are stopped; nobody has acted with L's epoch, and the next start asks for one above H's. This is what remains: a rename
-//   can't be told to replace only what is older, so such a start ends a healthy driver. It never goes unnoticed, and the next start has all that was acknowledged or committed.
-// Three and more: of those that have linked, all but the highest refuse at 4 or at 7, by the same argument for each pair.
+// - H links before L looks: L refuses at 4, H begins.
+// - H links after L looked, L renames before H: H renames over it. L refuses at 8, or it has begun and is a driver like any other that is taken over: its watch sees another file.
+// - H links after L looked, H renames before L, L renames before H's 7: `identity` goes back from H to L. H refuses at 8 and has done nothing; L begins. H's claim stays: the next start asks for an epoch above it.
+// - H links after L looked, and L comes to its rename behind H's 7: its draft is gone, it refuses; H begins.
+// One of them begins in each case. So it is with more than two: the start with the newest claim passes 4, nobody removes its draft, and whoever renames last is not refused at 8.
 //
-// A listing must see a name that is there all the time, or the later one in whose favour it was removed: so few names come in one system call, under the lock of the directory.
+// What remains: a listing must see each name that is there all the time, or the later one in whose favour it went. So few names come in one system call, under the lock of the directory; a network file system may
+// do otherwise. And a person who removes claims or puts an old `identity` in the place of the new one takes the ground from all this; segments and sinks with later epochs then refuse.
 //
-// Crashes: behind 3 the claim stays and the epoch is left out; behind 5 `identity` is the new one or, without power, the old one, and the claim may be there or not: the next epoch is above what is left, and nobody
-// had acted. Claims that a crash left are removed at the next 8, and block nobody.
+// Crashes: behind 3 the claim stays, and the epoch is left out; behind 5 `identity` is the new one or, without power, the old one, and the claim may be there or not. Nobody has begun, and the next epoch is above what
+// is left; what had begun was durable since its 6. Claims and drafts of a crash block nobody: the next start asks for a later epoch, and removes them at its 7.
 import { toHex } from '../core/ids.ts';
 import type { LockedError } from '../core/errors.ts';
 import { isErrno } from '../env/errno.ts';
@@ -36,7 +35,7 @@ import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
 import { claimPath, draftPath, listClaims, removeClaims } from './epoch-claims.ts';
 import { encodeIdentity, ID_BYTES, identityPath, readIdentity, takenOver, type Identity } from './identity.ts';
-import { isNewest, isNewestClaim, nextEpoch } from './judge-claim.ts';
+import { isNewest, nextEpoch } from './judge-claim.ts';
 
 /** How often a start asks for another epoch because somebody else asked for the same. */
 const CLAIMS_MAX = 16;
@@ -97,7 +96,6 @@ export async function raiseEpoch(env: Env, directory: string, identity: Identity
     throw isErrno(error, 'ENOENT') ? await refuse(env, directory, claimed) : error;
   }
   await files.syncDirectory(directory);
-  if (!isNewestClaim(epoch, await listClaims(files, directory))) throw await refuse(env, directory, claimed);
   await removeClaims(files, directory, epoch);
   return raised;
 }

@@ -1,6 +1,6 @@
 // Goal: an epoch is asked for above everything that is there, and given to the newest claim only. Method: tables.
 import { describe, expect, it } from 'vitest';
-import { isNewest, isNewestClaim, nextEpoch } from '../../../src/journal/judge-claim.ts';
+import { isNewest, nextEpoch } from '../../../src/journal/judge-claim.ts';
 
 describe('nextEpoch()', () => {
   it.each([
@@ -26,8 +26,5 @@ describe('isNewest()', () => {
     ['an identity of the same epoch', 6, [6], false],
   ])('of epoch 6: %s', (_name, identityEpoch, claims, expected) => {
     expect(isNewest(6, { identityEpoch, claims })).toBe(expected);
-  });
-  it('asks the claims alone behind the rename', () => {
-    expect([isNewestClaim(6, [6]), isNewestClaim(6, [6, 7]), isNewestClaim(6, [])]).toEqual([true, false, false]);
   });
 });

@@ -24,7 +24,8 @@ function gated(files: FileSystem, gate: Gate): FileSystem {
     link: (from, to) => before(`link ${to}`, () => files.link(from, to)),
     rename: (from, to) => before('rename', () => files.rename(from, to)),
     open: (path, mode) => (path === '/identity' ? before('read identity', () => files.open(path, mode)) : files.open(path, mode)),
-    remove: (path) => (path.endsWith('.claim') ? before(`remove ${path}`, () => files.remove(path)) : files.remove(path)),
+    // Of a name that is there, or may be by then.
+    remove: async (path) => ((await files.stat(path)) === undefined ? undefined : before(`remove ${path}`, () => files.remove(path))),
   };
 }
 
@@ -109,7 +110,7 @@ async function check(directory: Directory, trace: Trace): Promise<void> {
 
 /** Explores starts that have all read the same identity. */
 async function exploreStarts(starters: number, switchesMax: number) {
-  const told = { orders: 0, twoBegan: 0, nobodyBegan: 0 };
+  const told = { orders: 0, twoBegan: 0, wentBack: 0 };
   let directory = new Directory();
   await directory.make();
   let identity = await directory.identity();
@@ -119,11 +120,8 @@ async function exploreStarts(starters: number, switchesMax: number) {
     check: async (trace) => {
       const began = directory.happened.filter(({ kind }) => kind === 'began');
       told.twoBegan += Number(began.length > 1);
-      if (began.length === 0) {
-        told.nobodyBegan += 1;
-        // What remains: the older one renamed behind the newer one.
-        expect({ trace, isBack: await directory.isBack() }).toEqual({ trace, isBack: true });
-      }
+      told.wentBack += Number(await directory.isBack());
+      expect({ trace, began: began.length }).not.toEqual({ trace, began: 0 });
       await check(directory, trace);
       directory = new Directory();
       await directory.make();
@@ -136,14 +134,17 @@ async function exploreStarts(starters: number, switchesMax: number) {
 describe('starts at one moment', () => {
   it('never have one epoch: two, in every order', async () => {
     const told = await exploreStarts(2, Infinity);
-    process.stdout.write(`two starts: ${JSON.stringify(told)}\n`);
-    expect(told.orders).toBeGreaterThan(1000);
-    expect(told.twoBegan).toBeGreaterThan(0);
+    // Not vacuous: there are orders in which both begin, one after the other, and in which the older one renames behind the newer one.
+    expect(told.orders).toBeGreaterThan(5000);
+    expect(told.twoBegan).toBeGreaterThan(1000);
+    if (process.env['VERBOSE']) process.stdout.write(`${JSON.stringify(told)}\n`);
+    expect(told.wentBack).toBeGreaterThan(100);
   });
   it('never have one epoch: three, with few switches', async () => {
     const told = await exploreStarts(3, 3);
-    process.stdout.write(`three starts: ${JSON.stringify(told)}\n`);
-    expect(told.orders).toBeGreaterThan(1000);
+    expect(told.orders).toBeGreaterThan(10_000);
+    if (process.env['VERBOSE']) process.stdout.write(`${JSON.stringify(told)}\n`);
+    expect(told.wentBack).toBeGreaterThan(100);
   });
 });
 
