@@ -100,6 +100,7 @@ export class Driver {
       retained: recovered.retained,
       nextNumber: recovered.nextCheckpoint,
       savepointNeeds: recovered.savepoints.map(({ neededLsn }) => neededLsn),
+      isOwner: () => recovered.watch.isOwner(),
       signal: this.#tasks.signal,
       onFailed: this.#fail,
       onCovered: () => this.#scheduler?.publishEstimate(),

@@ -1,7 +1,7 @@
 // Writes checkpoints beside the batches: what goes into one is fixed between two batches; it is encoded and written while the next ones run. State and ledger into the store, the anchor into
 // the journal, and only then the log is cut.
 import { publish } from '../core/diagnostics.ts';
-import { AbortError, toError } from '../core/errors.ts';
+import { AbortError, LockedError, toError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime, Duration } from '../core/time.ts';
@@ -35,6 +35,8 @@ export interface CheckpointerOptions {
   readonly nextNumber: number;
   /** The lowest records that registered savepoints need. */
   readonly savepointNeeds: readonly number[];
+  /** Whether this driver still owns the store. One that woke behind another must not write into the checkpoints of that. */
+  readonly isOwner: () => boolean;
   /** Aborted when the driver gives up what runs. */
   readonly signal: AbortSignal;
   /** Called when a checkpoint is durable and anchored: the batches up to it need not run again. */
@@ -135,12 +137,14 @@ export class Checkpointer {
   }
 
   async #write(draft: CheckpointDraft, batchTime: BatchTime): Promise<void> {
-    const { app, clock, signal, journal, checkpoints, states } = this.#options;
+    const { app, clock, signal, isOwner, journal, checkpoints, states } = this.#options;
     const { number, lsn } = draft;
+    const what = `Cannot finish checkpoint ${number} as`;
     publish('checkpoint-started', () => ({ app, number, batchTime }));
     const pacer = createPacer(clock, SLICE_MS, signal);
     const stored = await checkpoints.write(draft, () => {
-      if (signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot finish checkpoint ${number} as the context must be running: it stops`);
+      if (signal.aborted) throw new AbortError('STREAM_ABORTED', `${what} the context must be running: it stops`);
+      if (!isOwner()) throw new LockedError('STREAM_FENCED', `${what} the store must be this driver's: another driver has taken over`);
       return pacer.step();
     });
     await journal.append({ kind: 'checkpoint', number, batchTime, lsn, headHash: stored.hash });

@@ -40,6 +40,12 @@ interface OpenState {
 }
 
 /** Paths of an output. */
+/** How often the records are looked at while another driver changes them. */
+const LOOKS_MAX = 100;
+
+/** By partition. */
+type FoundRecords = ReadonlyMap<number, { readonly record: FileRecord; readonly isPending: boolean }>;
+
 interface Places {
   readonly fences: string;
   readonly pending: string;
@@ -215,8 +221,19 @@ class FileSink<in T> implements Sink<T> {
     for (const name of await this.#files.list(scratch)) await this.#files.remove(`${scratch}/${name}`);
   }
 
-  /** The newest record of each partition. One that is pending counts if its file is there. */
-  async #records(places: Places): Promise<ReadonlyMap<number, { readonly record: FileRecord; readonly isPending: boolean }>> {
+  /** The newest record of each partition. Where another driver commits meanwhile, a record that was listed may have moved on: then it is looked at again. */
+  async #records(places: Places): Promise<FoundRecords> {
+    for (let looks = 1; ; looks++) {
+      try {
+        return await this.#lookAtRecords(places);
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT') || looks === LOOKS_MAX) throw error;
+      }
+    }
+  }
+
+  /** One that is pending counts if its file is there. */
+  async #lookAtRecords(places: Places): Promise<FoundRecords> {
     const newest = new Map<number, { readonly name: string; readonly batchTime: number; readonly isPending: boolean }>();
     const note = (names: readonly string[], isPending: boolean): void => {
       for (const name of names) {
