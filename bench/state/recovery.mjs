@@ -67,7 +67,8 @@ async function measure(env, { pauseMs, spreadMs }) {
     await driver.event('checkpoint');
     for (let round = 0; round <= ROUNDS; round++) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs + Math.random() * spreadMs));
-      rssBytes = Math.max(rssBytes, ...driver.events.map((event) => event.rssBytes ?? 0));
+      // The first life has made the state, which takes more.
+      if (round > 0) rssBytes = Math.max(rssBytes, ...driver.events.map((event) => event.rssBytes ?? 0));
       const estimate = driver.events.findLast(({ event }) => event === 'estimated');
       const killedAt = now();
       await driver.kill();
