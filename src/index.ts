@@ -3,8 +3,8 @@
  *
  * @packageDocumentation
  */
-export { StreamingContext, type GetOrCreateOptions } from './context/streaming-context.ts';
-export type { StopOptions } from './context/stop-options.ts';
+export { StreamingContext } from './context/streaming-context.ts';
+export type { GetOrCreateOptions, StopOptions } from './context/opening-options.ts';
 export type { BackpressureOptions, StreamingContextOptions } from './context/options.ts';
 export type {
   CodecFileStreamOptions,

@@ -59,14 +59,10 @@ function isAcceptedAsNewest(head: HeadCandidate, last: Anchor | undefined): bool
  */
 export function acceptHead(scene: AcceptScene): HeadVerdict {
   const { heads, anchors, log } = scene;
-  for (const head of heads) {
-    if (head.lsn > log.last) {
-      return {
-        kind: 'refuse',
-        code: 'STREAM_CHECKPOINT_AHEAD',
-        why: `checkpoint ${head.number} was folded up to record ${head.lsn}, the log ends with record ${log.last}`,
-      };
-    }
+  const ahead = heads.find(({ lsn }) => lsn > log.last);
+  if (ahead !== undefined) {
+    const why = `checkpoint ${ahead.number} was folded up to record ${ahead.lsn}, the log ends with record ${log.last}`;
+    return { kind: 'refuse', code: 'STREAM_CHECKPOINT_AHEAD', why };
   }
   const last = anchors.at(-1);
   const reaches = ({ lsn }: { readonly lsn: number }): boolean => lsn + 1 >= log.first;
@@ -75,9 +71,17 @@ export function acceptHead(scene: AcceptScene): HeadVerdict {
     const isAccepted = (isNewest && isAcceptedAsNewest(head, last)) || anchors.some((anchor) => anchor.headHash === head.hash);
     if (isAccepted && reaches(head)) return { kind: 'head', number: head.number, isAnchored: last?.headHash === head.hash };
   }
-  const savepoint = scene.savepoints.find((each) => reaches(each) && each.lsn <= log.last && anchors.some((anchor) => anchor.headHash === each.headHash));
-  if (savepoint !== undefined) return { kind: 'savepoint', name: savepoint.name };
-  return log.first === 1 && !scene.hasOrigin ? { kind: 'replay' } : refuseAll(scene);
+  return acceptSavepoint(scene) ?? acceptLog(scene);
+}
+
+function acceptSavepoint({ savepoints, anchors, log }: AcceptScene): HeadVerdict | undefined {
+  const isNamed = (headHash: string): boolean => anchors.some((anchor) => anchor.headHash === headHash);
+  const found = savepoints.find(({ headHash, lsn }) => lsn + 1 >= log.first && lsn <= log.last && isNamed(headHash));
+  return found === undefined ? undefined : { kind: 'savepoint', name: found.name };
+}
+
+function acceptLog(scene: AcceptScene): HeadVerdict {
+  return scene.log.first === 1 && !scene.hasOrigin ? { kind: 'replay' } : refuseAll(scene);
 }
 
 function refuseAll({ heads, damaged, anchors, log, savepoints, hasOrigin }: AcceptScene): HeadVerdict {

@@ -30,6 +30,8 @@ export interface ChangedSlot {
   readonly kind: 'base' | 'delta';
   /** The blobs in front of this one that stay: none for a base. */
   readonly keeps: readonly BlobRef[];
+  /** The blobs of the checkpoint before that do not. */
+  readonly replaces: readonly BlobRef[];
   /** Encodes it. Called once, when its turn comes. */
   encode(): Uint8Array;
 }
@@ -68,9 +70,16 @@ function keysOf({ head }: StoredHead): readonly string[] {
   return [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))];
 }
 
+function without(keys: readonly string[], others: readonly string[]): readonly string[] {
+  const named = new Set(others);
+  return keys.filter((key) => !named.has(key));
+}
+
 /** Reads and writes the checkpoints of a store that is open. */
 export class Checkpoints {
   readonly #store: CheckpointStore;
+  /** The blobs that no head behind one names any more, by the number of that one: known of those that this object has followed. */
+  readonly #replaced = new Map<number, readonly string[]>();
 
   constructor(store: CheckpointStore) {
     this.#store = store;
@@ -123,8 +132,10 @@ export class Checkpoints {
       sealEnvelope({ kind, number, previous: draft.previous?.head.number ?? 0, lsn, payload });
     const batch = new BlobBatch(this.#store);
     const slots = [...draft.kept];
+    const replaced: string[] = [];
     for (const changed of draft.changed) {
       const { uid, slot, entries, kind, keeps } = changed;
+      for (const { key } of changed.replaces) replaced.push(key);
       const pause = breathe();
       if (pause !== undefined) await pause;
       // A slot without entries has no blob.
@@ -138,6 +149,7 @@ export class Checkpoints {
     const head: Head = { number, previous, lsn, batchTime, app, storeId, metadata, ledger, slots };
     const value = seal('head', encodeHead(head));
     await this.#store.write([{ kind: 'put', key: headKey(number), value }]);
+    if (draft.previous !== undefined) this.#replaced.set(draft.previous.head.number, replaced);
     return { head, hash: sha256Hex(value) };
   }
 
@@ -176,16 +188,14 @@ export class Checkpoints {
     await this.#remove(all.filter((key) => !named.has(key)));
   }
 
-  /** Removes a checkpoint, but for the blobs that one of `retained` names too. */
+  /** Removes a checkpoint, but for the blobs that the ones behind it, `retained`, name too. */
   async drop(old: StoredHead, retained: readonly StoredHead[]): Promise<void> {
-    // A slot that did not change is the same object in one head and the next: its blobs need no look.
-    const shared = new Set(retained.flatMap(({ head }) => head.slots));
-    const blobs = old.head.slots.flatMap((slot) => (shared.has(slot) ? [] : slot.blobs.map((blob) => blob.key)));
-    const slots = new Set(old.head.slots.filter((slot) => !shared.has(slot)).map(({ uid, slot }) => `${uid}/${slot}`));
-    const named = new Set(
-      retained.flatMap(({ head }) => head.slots.flatMap(({ uid, slot, blobs: refs }) => (slots.has(`${uid}/${slot}`) ? refs.map((ref) => ref.key) : []))),
-    );
-    await this.#remove([headKey(old.head.number), old.head.ledger.key, ...blobs.filter((key) => !named.has(key))]);
+    const { number, ledger } = old.head;
+    const known = this.#replaced.get(number);
+    this.#replaced.delete(number);
+    // Blobs never come back: what the next head does not name, no later one does.
+    const replaced = known ?? without(keysOf(old), retained.flatMap(keysOf));
+    await this.#remove([...new Set([headKey(number), ledger.key, ...replaced])]);
   }
 
   async #remove(keys: readonly string[]): Promise<void> {

@@ -1,11 +1,14 @@
 // What stands round every value in the checkpoint store. LevelDB does not report all damage, so nothing that comes out of it is believed without this.
-import { ByteReader, ByteWriter } from '../core/bytes.ts';
+import { ByteReader, written } from '../core/bytes.ts';
 import { crc32 } from '../core/checksum.ts';
 
 /** The version this code writes, and the only one it reads. Part of the format. */
 export const CHECKPOINT_FORMAT_VERSION = 2;
 
 const MAGIC = 0x4b43524d; // "MRCK"
+
+const CHECKSUM_OFFSET = 4;
+const BODY_OFFSET = 8;
 
 /** What a value is; the numbers are part of the format. */
 export const ENVELOPE_KINDS = { head: 1, ledger: 2, base: 3, delta: 4 } as const;
@@ -34,16 +37,12 @@ export type EnvelopeReading =
 /** Puts a value into its envelope. */
 export function sealEnvelope(envelope: Envelope): Uint8Array {
   const { kind, number, previous, lsn, payload } = envelope;
-  const body = new ByteWriter(payload.length + 64)
-    .u32(CHECKPOINT_FORMAT_VERSION)
-    .u32(ENVELOPE_KINDS[kind])
-    .u64(number)
-    .u64(previous)
-    .u64(lsn)
-    .u32(payload.length)
-    .raw(payload)
-    .finish();
-  return new ByteWriter(body.length + 8).u32(MAGIC).u32(crc32(body)).raw(body).finish();
+  const sealed = written((writer) => {
+    // The checksum takes the place of the 0 once everything behind it is there.
+    writer.u32(MAGIC).u32(0).u32(CHECKPOINT_FORMAT_VERSION).u32(ENVELOPE_KINDS[kind]).u64(number).u64(previous).u64(lsn).u32(payload.length).raw(payload);
+  });
+  new DataView(sealed.buffer, sealed.byteOffset).setUint32(CHECKSUM_OFFSET, crc32(sealed.subarray(BODY_OFFSET)), true);
+  return sealed;
 }
 
 function kindOf(code: number): EnvelopeKind | undefined {

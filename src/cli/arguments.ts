@@ -144,6 +144,18 @@ function parseSavepoint(word: string | undefined, words: readonly string[]): Com
   return { name: 'savepoint', action, directory: positionals[0] ?? '', target: positionals[1] ?? '', isJson: values.json ?? false };
 }
 
+function parseOne(first: string | undefined, rest: readonly string[]): Command | undefined {
+  if (first === 'fsck' || first === 'inspect') return parseDirectory(first, rest);
+  return first === 'plan' ? parsePlan(rest) : undefined;
+}
+
+function parseTwo(first: string | undefined, second: string | undefined, rest: readonly string[]): Command | undefined {
+  if (first === 'savepoint') return parseSavepoint(second, rest);
+  if (first !== 'wal') return undefined;
+  if (second === 'dump') return parseDump(rest);
+  return second === 'repair' ? parseRepair(rest) : undefined;
+}
+
 /**
  * Reads a command line.
  *
@@ -153,10 +165,7 @@ function parseSavepoint(word: string | undefined, words: readonly string[]): Com
 export function parseCommand(words: readonly string[]): Command {
   const [first, second, ...rest] = words;
   if (words.includes('--help') || first === '-h' || first === 'help') return { name: 'help' };
-  if (first === 'fsck' || first === 'inspect') return parseDirectory(first, words.slice(1));
-  if (first === 'plan') return parsePlan(words.slice(1));
-  if (first === 'savepoint') return parseSavepoint(second, rest);
-  if (first === 'wal' && second === 'dump') return parseDump(rest);
-  if (first === 'wal' && second === 'repair') return parseRepair(rest);
+  const command = parseOne(first, words.slice(1)) ?? parseTwo(first, second, rest);
+  if (command !== undefined) return command;
   throw usage(first === undefined ? 'no command is given' : `found "${words.slice(0, 2).join(' ')}"`);
 }

@@ -3,6 +3,7 @@ import { StreamError } from '../core/errors.ts';
 import type { Identity } from '../journal/identity.ts';
 import { acceptanceText, type Assessment } from '../recovery/judge-consent.ts';
 import type { Program } from '../recovery/bound-batches.ts';
+import type { MigrationReport } from '../state/migrate-state.ts';
 import type { ToolCode } from './exit-codes.ts';
 
 /** A store against a program. */
@@ -15,6 +16,8 @@ export interface PlanReport {
   readonly assessment: Assessment;
   /** Why a start with the consents that were given is refused; undefined if it goes on. */
   readonly refusal: Error | undefined;
+  /** What the migrations came to that were tried on the state; undefined where none was. */
+  readonly migrations: readonly MigrationReport[] | undefined;
 }
 
 /** The verdict on the store as a whole: a consent is also needed where batches are bound to other code. */
@@ -48,11 +51,16 @@ export function planLines(report: PlanReport): readonly string[] {
     `verdict     ${verdictOf(assessment)}`,
     ...upgrade.changes.map(({ verdict, sentence }) => `${verdict.padEnd(12)}${verdict.length > 11 ? ' ' : ''}${sentence}`),
     ...upgrade.migrations.map(({ uid, from, to, keys }) => `migration   "${uid}": ${keys} keys from version ${from} to ${to}`),
+    ...(report.migrations ?? []).map(
+      ({ uid, keys, renamed, removed }) => `tried       "${uid}": ${keys} keys were migrated, ${renamed} of them got another key, ${removed} would go`,
+    ),
     ...againOf(assessment).map(againLine),
     ...(batches.because === undefined ? [] : [`bound       ${batches.because}: let that code finish, with drain, or consent to replace the batches`]),
     ...upgrade.warnings.map((warning) => `warning     ${warning}`),
     ...(isNeeded ? [`needed      ${acceptanceText(needed)}`] : []),
-    refusal === undefined ? 'start       goes on' : `start       is refused: ${refusal instanceof StreamError ? refusal.code : refusal.message}`,
+    refusal === undefined
+      ? 'start       goes on'
+      : `start       is refused: ${refusal instanceof StreamError ? `${refusal.code}${refusal.code === 'STREAM_MIGRATION' ? `: ${refusal.message}` : ''}` : refusal.message}`,
   ];
 }
 
@@ -68,6 +76,7 @@ export function planJson(report: PlanReport): string {
     store: identity === undefined ? undefined : { storeId: identity.storeId, epoch: identity.epoch },
     changes: upgrade.changes,
     migrations: upgrade.migrations,
+    tried: report.migrations,
     again: againOf(assessment),
     bound: batches.because,
     warnings: upgrade.warnings,

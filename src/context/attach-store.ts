@@ -1,6 +1,5 @@
 // Takes a store directory for a context: locks it, reads it, compares it with the graph. Nothing in it changes, but LevelDB's own files, the mark of its opening and, on a full disk, the ballast.
 import { toError, UsageError } from '../core/errors.ts';
-import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { guardStore, type GuardedStore } from '../checkpoint/guarded-store.ts';
 import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
@@ -10,6 +9,7 @@ import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
 import { createMemoryFileSystem } from '../env/memory-file-system.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
+import type { Program } from '../recovery/bound-batches.ts';
 import { assess, EMPTY_STORE, requireConsent, type Acceptance } from '../recovery/judge-consent.ts';
 import { readStore, type StoreReading } from '../recovery/read-store.ts';
 import { importSavepoint } from '../recovery/savepoints.ts';
@@ -40,7 +40,7 @@ export interface AttachOptions {
   /** Makes the checkpoint store; without it the store is in memory. */
   readonly createStore: ((directory: string) => CheckpointStore) | undefined;
   readonly settings: ResolvedContextOptions;
-  readonly graph: GraphDescriptor;
+  readonly program: Program;
   /** What may be given up. */
   readonly accept: Acceptance;
   /** The savepoint that the store begins with. */
@@ -103,10 +103,9 @@ async function beginStore(
 }
 
 /** Why the program may not go on with what was read; undefined if it may, or the start must find out. */
-function refusalOf(reading: StoreReading, { directory, settings, graph, accept }: AttachOptions): Error | undefined {
+function refusalOf(reading: StoreReading, { directory, program, accept }: AttachOptions): Error | undefined {
   const content = reading.kind === 'absent' ? EMPTY_STORE : reading.content;
   if (content === undefined) return undefined;
-  const program = { graph, codeVersion: settings.version };
   try {
     requireConsent(assess(content, program), accept, { directory, program });
     return undefined;

@@ -2,7 +2,8 @@
 import { pino } from 'pino';
 import { EXIT_CODES, exitCodeOf, StreamError, toError, type ExitCode } from '../core/errors.ts';
 import type { Logger } from '../env/env.ts';
-import { StreamingContext, type GetOrCreateOptions } from './streaming-context.ts';
+import type { GetOrCreateOptions } from './opening-options.ts';
+import { StreamingContext } from './streaming-context.ts';
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 

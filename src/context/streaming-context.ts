@@ -4,71 +4,25 @@ import { present } from '../core/assert.ts';
 import type { RecoveryEstimate } from '../core/diagnostics.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
-import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
-import { flagOption, optionError, refuseUnknownOptions, textOption, wholeOption } from '../core/options.ts';
-import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
-import { Graph } from '../dstream/graph.ts';
-import type { Env, Logger } from '../env/env.ts';
+import { Graph, type StatefulNode } from '../dstream/graph.ts';
 import type { LogStatus } from '../journal/journal.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
-import type { Acceptance } from '../recovery/judge-consent.ts';
+import { stateCodecsOf, type Program } from '../recovery/bound-batches.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
-import { resolveAcceptance } from './accept-option.ts';
 import { attachStore, type Attachment, type AttachOptions } from './attach-store.ts';
 import { noteOwner } from './directory-lock.ts';
 import { Driver } from './driver.ts';
+import { resolveOpening, type GetOrCreateOptions, type StopOptions } from './opening-options.ts';
 import { LIFE_CYCLE, type ContextEvent, type ContextState } from './life-cycle.ts';
 import { resolveContextOptions, type ResolvedContextOptions, type StreamingContextOptions } from './options.ts';
-import type { StopOptions } from './stop-options.ts';
 import { StreamSources } from './stream-sources.ts';
-
-/** Options of {@link StreamingContext.getOrCreate}. */
-export interface GetOrCreateOptions {
-  /**
-   * Where to log.
-   *
-   * @defaultValue Nowhere.
-   */
-  readonly logger?: Logger;
-  /**
-   * Clock, files, randomness, logger and output; a simulation for tests. Excludes `logger`.
-   *
-   * @defaultValue Those of this process.
-   */
-  readonly env?: Env;
-  /**
-   * Makes the checkpoint store of a store directory, given the directory it may use.
-   *
-   * @defaultValue LevelDB
-   */
-  readonly checkpointStore?: (directory: string) => CheckpointStore;
-  /**
-   * What may be given up of the store where today's program does not go on with it: exactly what is needed, no more and no less. `millrace plan`, and the error of a start that lacks it,
-   * print it. What was given up in an earlier start may be named again, as long as it is not in the program again.
-   *
-   * @defaultValue Nothing.
-   */
-  readonly accept?: Acceptance;
-  /**
-   * Whether only what is there is brought to its end: batches that must run again, records that wait, a checkpoint, the mark of a clean stop. Nothing is received, and the context stops by
-   * itself: `awaitTermination` resolves. With it the program that planned batches finishes them, before another version goes on with the store.
-   *
-   * @defaultValue false
-   */
-  readonly drain?: boolean;
-  /**
-   * The file of an exported savepoint (`millrace savepoint export`) that a directory without a store begins with. A store that began with it goes on, so the option may stay.
-   *
-   * @defaultValue A directory without a store begins empty.
-   */
-  readonly fromSavepoint?: string;
-}
 
 /**
  * One streaming program: a graph of streams and outputs, a batch interval, a life cycle. Made by a `create` function, which {@link StreamingContext.getOrCreate} calls.
@@ -140,12 +94,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     create: () => StreamingContext | Promise<StreamingContext>,
     options: GetOrCreateOptions = {},
   ): Promise<StreamingContext> {
-    refuseUnknownOptions('getOrCreate', options, ['logger', 'env', 'checkpointStore', 'accept', 'drain', 'fromSavepoint']);
-    if (options.env !== undefined && options.logger !== undefined)
-      throw optionError('getOrCreate', 'logger', { expected: 'left out where env is given, which has one', found: options.logger });
-    const accept = resolveAcceptance(options.accept);
-    const drain = flagOption('getOrCreate', 'drain', { value: options.drain, fallback: false });
-    const fromSavepoint = options.fromSavepoint === undefined ? undefined : resolve(textOption('getOrCreate', 'fromSavepoint', options.fromSavepoint));
+    const { accept, drain, fromSavepoint } = resolveOpening(options);
     const env = options.env ?? createNodeEnv(options.logger);
     const begunMs = env.clock.monotonic();
     const context: unknown = await create();
@@ -167,9 +116,10 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    *
    * @internal
    */
-  static describe(context: StreamingContext): { readonly app: string; readonly graph: GraphDescriptor; readonly codeVersion: string } {
+  static describe(context: StreamingContext): Program & { readonly app: string; readonly stateful: readonly StatefulNode[] } {
     const { applicationId: app, version: codeVersion } = context.#settings;
-    return { app, graph: context.graph.descriptor, codeVersion };
+    const { descriptor, stateful } = context.graph;
+    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful };
   }
 
   /** The state of the context. */
@@ -325,7 +275,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         'STREAM_ILLEGAL_STATE',
         `Cannot open "${place.directory}" as create must return a new context each time: this one belongs to "${this.#attachment.directory}"`,
       );
-    this.#attachment = await attachStore({ ...place, settings: this.#settings, graph: this.graph.descriptor });
+    this.#attachment = await attachStore({ ...place, settings: this.#settings, program: StreamingContext.describe(this) });
   }
 
   async #requireReady(): Promise<Attachment> {

@@ -27,6 +27,13 @@ export class ByteWriter {
     return this;
   }
 
+  /** Writes unsigned 32-bit numbers. */
+  u32s(values: readonly number[]): this {
+    let offset = this.#reserve(4 * values.length);
+    for (const value of values) offset = this.#bytes.writeUInt32LE(value, offset);
+    return this;
+  }
+
   /** Writes a whole number from 0 to 2^53 - 1 as 64 bits. */
   u64(value: number): this {
     const offset = this.#reserve(8);
@@ -43,6 +50,14 @@ export class ByteWriter {
     return this;
   }
 
+  /** Writes a 32-bit length and the bytes of a text; `length` is how many it has in this encoding. */
+  encoded(text: string, encoding: 'latin1' | 'utf8' | 'utf16le', length: number): this {
+    this.u32(length);
+    const offset = this.#reserve(length);
+    this.#bytes.write(text, offset, length, encoding);
+    return this;
+  }
+
   /** Writes a 32-bit length and the UTF-8 bytes of a text. */
   text(text: string): this {
     const length = Buffer.byteLength(text);
@@ -56,6 +71,25 @@ export class ByteWriter {
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
+
+  /** Begins anew in the same memory: what {@link finish} returned is written over. */
+  restart(): this {
+    this.#length = 0;
+    return this;
+  }
+}
+
+const SCRATCH_BYTES = 256 * 1024;
+const scratch = new ByteWriter(SCRATCH_BYTES);
+
+/**
+ * What `write` writes, in memory of its own size. The writer is the same each time: making one of a guessed size for each of thousands of small blobs would take longer than to fill them.
+ *
+ * @param write - Must not call this function.
+ */
+export function written(write: (writer: ByteWriter) => void): Uint8Array {
+  write(scratch.restart());
+  return Buffer.from(scratch.finish());
 }
 
 /** Reads a sequence of bytes; reading past the end throws RangeError. */

@@ -17,8 +17,6 @@ export interface OperatorDescriptor {
   readonly partitions?: number;
   /** The codec of its records or state, where it writes any. */
   readonly codec?: string;
-  /** The codecs that may have written its state in earlier releases, besides the default one. */
-  readonly readsCodecs?: readonly string[];
   /** Whether it keeps state. */
   readonly isStateful: boolean;
   /** The version of its state, where that has one; 1 otherwise. */
@@ -41,7 +39,6 @@ const operatorShape: Shape<OperatorDescriptor> = object<{ [K in keyof OperatorDe
   partitions: optional(count),
   codec: optional(string),
   isStateful: boolean,
-  readsCodecs: optional(array(string)),
   stateVersion: optional(count),
   migratesFrom: optional(count),
 } as { readonly [K in keyof OperatorDescriptor]: Shape<OperatorDescriptor[K]> });

@@ -63,7 +63,7 @@ export interface StreamNode<out T> {
 export interface StateSpec {
   readonly settings: StateSettings;
   /** What the descriptor says of it. */
-  readonly versions: Pick<OperatorDescriptor, 'readsCodecs' | 'stateVersion' | 'migratesFrom'>;
+  readonly versions: Pick<OperatorDescriptor, 'stateVersion' | 'migratesFrom'>;
   readonly migrations: readonly StateMigration[];
   /** What a state begins with that no checkpoint holds. */
   readonly initial: readonly (readonly [unknown, unknown])[];
@@ -92,7 +92,7 @@ export type OutputNode =
     };
 
 /** What an operator says of itself when it joins the graph. */
-export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful' | 'readsCodecs' | 'stateVersion' | 'migratesFrom'> {
+export interface NodeDraft extends Pick<OperatorDescriptor, 'kind' | 'parents' | 'isStateful' | 'stateVersion' | 'migratesFrom'> {
   readonly uid: Uid | undefined;
   readonly partitions?: number | undefined;
   readonly codec?: string | undefined;
@@ -173,7 +173,7 @@ export class Graph {
         `Cannot add ${draft.kind} as inputs, operators and outputs must be added before the context is started: it was ${this.#closed}. Add it in create()`,
       );
     }
-    const { kind, parents, isStateful, partitions, codec, readsCodecs, stateVersion, migratesFrom } = draft;
+    const { kind, parents, isStateful, partitions, codec, stateVersion, migratesFrom } = draft;
     const uid = draft.uid === undefined ? `${kind}-${this.#operators.length}` : textOption(kind, 'uid', draft.uid);
     const other = this.#operators.find((operator) => operator.uid === uid);
     if (other !== undefined)
@@ -186,7 +186,6 @@ export class Graph {
       isStateful,
       ...(partitions === undefined ? {} : { partitions }),
       ...(codec === undefined ? {} : { codec }),
-      ...(readsCodecs === undefined ? {} : { readsCodecs }),
       ...(stateVersion === undefined ? {} : { stateVersion }),
       ...(migratesFrom === undefined ? {} : { migratesFrom }),
     };

@@ -160,7 +160,6 @@ function resolveState(kind: string, { initialState, state = {} }: StatefulOption
   return {
     settings: { codecs: [codec, ...readCodecs, ...(codec === JSON_CODEC ? [] : [JSON_CODEC])], isOrdered },
     versions: {
-      ...(readCodecs.length === 0 ? {} : { readsCodecs: readCodecs.map(({ name }) => name) }),
       ...(version === 1 ? {} : { stateVersion: version }),
       ...(oldest === version ? {} : { migratesFrom: oldest }),
     },

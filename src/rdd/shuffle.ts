@@ -40,6 +40,8 @@ export interface ShuffleSettings {
   /** How many partitions it makes. */
   readonly partitions: number;
   readonly tasks: TaskRunner;
+  /** So many keys stand in one `Map` at most. */
+  readonly outputKeysMax?: number;
 }
 
 /** The result of a shuffle, partition by partition. */
@@ -51,16 +53,32 @@ export interface Shuffled<C> {
   read(partition: number): Promise<ReadonlyMap<number, SlotGroups<C>>>;
 }
 
-async function runMapSide<K, V, C>(parent: RddNode<readonly [K, V]>, partition: number, aggregator: Aggregator<V, C>): Promise<MapOutput<C>> {
+/** A `Map` of V8 takes no more than 2^24 keys: a map partition with more than half of that has several outputs, which are merged as those of several partitions. */
+const OUTPUT_KEYS_MAX = 2 ** 23;
+
+async function runMapSide<K, V, C>(
+  parent: RddNode<readonly [K, V]>,
+  partition: number,
+  { aggregator, outputKeysMax }: { readonly aggregator: Aggregator<V, C>; readonly outputKeysMax: number },
+): Promise<readonly MapOutput<C>[]> {
   const produce = await parent.prepare(partition);
-  const cells = new Map<string, Cell<C>>();
+  const outputs: MapOutput<C>[] = [];
+  let cells = new Map<string, Cell<C>>();
   produce((pair) => {
     const key = pair[0];
     const text = typeof key === 'string' && key.charCodeAt(0) !== 0 ? key : keyText(key);
     const cell = cells.get(text);
     if (cell === undefined) cells.set(text, { key, value: aggregator.create(pair[1]) });
     else cell.value = aggregator.add(cell.value, pair[1]);
+    if (cells.size < outputKeysMax) return;
+    outputs.push(bySlot(cells));
+    cells = new Map();
   });
+  outputs.push(bySlot(cells));
+  return outputs;
+}
+
+function bySlot<C>(cells: ReadonlyMap<string, Cell<C>>): MapOutput<C> {
   const slots = new Map<number, (readonly [string, Cell<C>])[]>();
   for (const entry of cells) {
     const slot = slotOfText(entry[0]);
@@ -101,8 +119,11 @@ export async function eachPartition<R>(
 
 /** Shuffles pairs into ranges of slots. */
 export function shuffle<K, V, C>(parent: RddNode<readonly [K, V]>, aggregator: Aggregator<V, C>, settings: ShuffleSettings): Shuffled<C> {
-  const { partitions } = settings;
-  const mapAll = memoised(() => eachPartition(parent, settings, (partition) => runMapSide(parent, partition, aggregator)));
+  const { partitions, outputKeysMax = OUTPUT_KEYS_MAX } = settings;
+  const mapAll = memoised(async () => {
+    const outputs = await eachPartition(parent, settings, (partition) => runMapSide(parent, partition, { aggregator, outputKeysMax }));
+    return outputs.flat();
+  });
   return {
     parent,
     partitionCount: partitions,

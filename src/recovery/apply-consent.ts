@@ -1,11 +1,12 @@
 // Writes down what was consented to, once the sinks are claimed and have said what they hold. Each event leaves a store that any start can go on from.
 import type { Uid } from '../core/ids.ts';
-import { batchAfter, type BatchTime, type Duration } from '../core/time.ts';
+import { batchAfter, type Duration } from '../core/time.ts';
 import type { BatchReplaced } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { Agreed } from './judge-consent.ts';
+import { lastBatchTime, type BatchesNamed } from './last-batch-time.ts';
 
 /** A batch that was closed, and the one that takes its inputs. */
 export type ReplacedBatch = Omit<BatchReplaced, 'kind'>;
@@ -20,18 +21,13 @@ function committedOf({ batchTime, planId, completion }: LedgerBatch, views: Read
   return new Map(held.filter(([, rows]) => rows.size > 0));
 }
 
-/** The last batch time that is taken: by a plan, or by a batch that is promised to the inputs of another. */
-export function lastTakenTime({ lastBatchTime, replacing }: Ledger): BatchTime {
-  return replacing.at(-1)?.by ?? lastBatchTime;
-}
-
 /** Which batch closes which: the oldest inputs run first, in batches later than every one that is taken. */
 export function planReplacements(
   ledger: Ledger,
   replace: readonly LedgerBatch[],
-  store: { readonly views: ReadonlyMap<Uid, SinkView>; readonly interval: Duration },
+  store: Omit<BatchesNamed, 'ledger'> & { readonly interval: Duration },
 ): readonly ReplacedBatch[] {
-  let last = lastTakenTime(ledger);
+  let last = lastBatchTime({ ledger, ...store });
   return replace.map((batch) => {
     last = batchAfter(last, store.interval);
     return { batchTime: batch.batchTime, by: last, committed: committedOf(batch, store.views) };
@@ -51,7 +47,7 @@ export function isGivingUp({ dropState, forgetSink, dropInput, replace }: Agreed
 export async function applyConsent(
   journal: Journal,
   agreed: Agreed,
-  store: { readonly views: ReadonlyMap<Uid, SinkView>; readonly interval: Duration },
+  store: Omit<BatchesNamed, 'ledger'> & { readonly interval: Duration },
 ): Promise<readonly ReplacedBatch[]> {
   const replaced = planReplacements(journal.ledger, agreed.replace, store);
   for (const batch of replaced.toReversed()) await journal.appendAtOnce({ kind: 'batch-replaced', ...batch });

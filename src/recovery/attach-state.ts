@@ -41,7 +41,7 @@ export function attachState(operators: readonly StatefulNode[], { states: stored
   for (const operator of operators) {
     const { descriptor } = operator.node;
     const { uid, stateVersion: to = 1 } = descriptor;
-    const before = graph?.operators.find((other) => other.uid === uid && other.isStateful);
+    const before = graph?.operators.find((other) => other.uid === uid && other.isStateful && other.kind === descriptor.kind);
     if (before === undefined) {
       states.set(uid, beginState(operator));
       continue;

@@ -1,6 +1,7 @@
 // Pure: which batches must run again, and which of them are bound to code that is not today's?
 import { graphFingerprint, withPartitions, type GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
+import type { StatefulNode } from '../dstream/graph.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { decideBatch } from './decide-batch.ts';
 
@@ -8,6 +9,13 @@ import { decideBatch } from './decide-batch.ts';
 export interface Program {
   readonly graph: GraphDescriptor;
   readonly codeVersion: string;
+  /** The codecs in which each operator reads state, by its uid. */
+  readonly stateCodecs: ReadonlyMap<Uid, readonly string[]>;
+}
+
+/** The codecs in which each operator reads state. */
+export function stateCodecsOf(stateful: readonly StatefulNode[]): Program['stateCodecs'] {
+  return new Map(stateful.map(({ node, state }) => [node.descriptor.uid, state.settings.codecs.map(({ name }) => name)]));
 }
 
 /** A batch that must run again. */

@@ -28,8 +28,7 @@ function carriedState(pairing: Pairing, is: OperatorDescriptor): readonly Judged
     ];
   }
   const changes: Judged[] = [];
-  if (written.codec !== is.codec)
-    changes.push(judgeCodec(name, { before: written.codec, now: is.codec, known: [...facts.codecs.state, ...(is.readsCodecs ?? [])] }));
+  if (written.codec !== is.codec) changes.push(judgeCodec(name, { before: written.codec, now: is.codec, known: facts.codecs.state.get(uid) ?? [] }));
   return [...changes, ...judgeVersion(name, { written, is, keys: held?.keys ?? 0 })];
 }
 
@@ -52,7 +51,7 @@ function judgeCodec(name: string, codec: { readonly before: string | undefined; 
   const { before = 'none', now = 'none', known } = codec;
   return known.includes(before)
     ? compatible(`${name}: its state was written with the codec ${before} and is written with ${now} from here on`)
-    : incompatible(`${name}: its state was written with the codec ${before}, and this program reads ${known.join(', ')}. Give that one in readCodecs`);
+    : incompatible(`${name}: its state was written with the codec ${before}, and the program reads ${known.join(', ')}: give that one in readCodecs`);
 }
 
 /** What becomes of an operator's state. */

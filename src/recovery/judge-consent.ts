@@ -56,7 +56,7 @@ export const EMPTY_STORE: StoreContent = { graphs: [], ledger: emptyLedger(), he
 export function assess({ graphs, ledger, head }: StoreContent, program: Program): Assessment {
   const scene = { ledger, covered: head?.head.batchTime ?? 0, made: stateMade(ledger, [...graphs, program.graph]) };
   const batches = batchesAgain(scene, program);
-  const upgrade = planUpgrade({ before: graphs.at(-1), now: program.graph, facts: storeFacts(scene, head, batches.again) });
+  const upgrade = planUpgrade({ before: graphs.at(-1), now: program.graph, facts: storeFacts(scene, head, { program, again: batches.again }) });
   const consents = (kind: ConsentKind): readonly Uid[] => upgrade.changes.flatMap(({ consent, uid }) => (consent === kind && uid !== undefined ? [uid] : []));
   const named = (kind: ConsentKind): Acceptance => (consents(kind).length === 0 ? {} : { [kind]: consents(kind) });
   const replace = batches.bound.map(({ batchTime }) => batchTime);

@@ -25,7 +25,7 @@ import { SegmentTakenError } from '../wal/segment-files.ts';
 import type { WalOptions } from '../wal/wal.ts';
 import { applyConsent, isGivingUp, type ReplacedBatch } from './apply-consent.ts';
 import { attachState } from './attach-state.ts';
-import type { BatchAgain } from './bound-batches.ts';
+import { stateCodecsOf, type BatchAgain } from './bound-batches.ts';
 import { assess, requireConsent, type Acceptance } from './judge-consent.ts';
 import { claimSinks, type SinkOutput } from './judge-sinks.ts';
 import { lastBatchTime } from './last-batch-time.ts';
@@ -172,7 +172,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const scene = await restoreScene(env.files, { directory, identity }, log);
     const restored = await restoreCheckpoint(checkpoints, events, scene);
     const { accepted, ledger } = restored;
-    const program = { graph, codeVersion };
+    const program = { graph, codeVersion, stateCodecs: stateCodecsOf(options.stateful) };
     const assessment = assess({ graphs: graphsOf(events, accepted), ledger, head: accepted }, program);
     const agreed = requireConsent(assessment, options.accept, { directory, program });
     const batches = assessment.batches.again;
@@ -190,7 +190,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const givesUp = isGivingUp(agreed);
     if (!givesUp) await journal.appendAtOnce(event);
     const { views, rowsOfUnfinished } = await claimSinks(options.outputs, ledger, { app, storeId, epoch, incarnation });
-    const replaced = await applyConsent(journal, agreed, { views, interval: milliseconds(graph.batchIntervalMs) });
+    const replaced = await applyConsent(journal, agreed, { views, heads: restored.retained, interval: milliseconds(graph.batchIntervalMs) });
     if (givesUp) await journal.appendAtOnce(event);
     publish('recovery-found', () => ({ ...found, rowsOfUnfinished }));
     const { retained, nextNumber: nextCheckpoint } = restored;

@@ -1,14 +1,13 @@
 // Pure: what a store holds, as a comparison with today's graph needs it. State is counted from the names of the checkpoint's slots; none of it is decoded.
 import type { Uid } from '../core/ids.ts';
-import { VALUE_CODEC_NAME } from '../core/value-codec.ts';
 import type { StoredHead } from '../checkpoint/checkpoints.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import { bytesOf, type Ledger, type LedgerInput } from '../journal/ledger.ts';
-import type { BatchAgain, BatchScene } from './bound-batches.ts';
+import type { BatchScene, BatchesAgain, Program } from './bound-batches.ts';
 import type { HeldInput, HeldState, StoreFacts } from './upgrade-scene.ts';
 
-/** The codecs that this version reads. */
-const CODECS = { state: [VALUE_CODEC_NAME], records: ['lines', 'json-lines'] } as const;
+/** The codecs of records that this version reads. */
+const RECORD_CODECS: readonly string[] = ['lines', 'json-lines'];
 
 const NOTHING: HeldInput = { blocks: 0, files: 0, records: 0, bytes: 0, codecs: [] };
 
@@ -44,7 +43,7 @@ function plus(held: HeldInput, { blocks, files }: LedgerInput): HeldInput {
   };
 }
 
-function inputsOf(ledger: Ledger, again: readonly BatchAgain[]): ReadonlyMap<Uid, HeldInput> {
+function inputsOf(ledger: Ledger, again: BatchesAgain['again']): ReadonlyMap<Uid, HeldInput> {
   const inputs = new Map<Uid, HeldInput>();
   const add = (stream: Uid, input: LedgerInput): void => void inputs.set(stream, plus(inputs.get(stream) ?? NOTHING, input));
   for (const block of ledger.waiting) add(block.stream, { blocks: [block], files: [] });
@@ -62,7 +61,12 @@ function uncheckpointedOf({ ledger, covered, made }: BatchScene): ReadonlyMap<Ui
 }
 
 /** What a store holds. */
-export function storeFacts(scene: BatchScene, head: StoredHead | undefined, again: readonly BatchAgain[]): StoreFacts {
+export function storeFacts(
+  scene: BatchScene,
+  head: StoredHead | undefined,
+  today: { readonly program: Program; readonly again: BatchesAgain['again'] },
+): StoreFacts {
+  const { program, again } = today;
   const { ledger } = scene;
   const positioned = [...ledger.positions].filter(([, partitions]) => partitions.size > 0).map(([stream]) => stream);
   return {
@@ -75,6 +79,6 @@ export function storeFacts(scene: BatchScene, head: StoredHead | undefined, agai
     ]),
     rows: new Map([...ledger.expected].map(([sink, rows]) => [sink, rows.size])),
     unfinished: new Set(ledger.batches.filter(({ completion }) => completion === undefined).flatMap(({ outputs }) => [...outputs.keys()])),
-    codecs: CODECS,
+    codecs: { state: program.stateCodecs, records: RECORD_CODECS },
   };
 }

@@ -32,8 +32,8 @@ export interface StoreFacts {
   readonly rows: ReadonlyMap<Uid, number>;
   /** Sinks that an unfinished plan names. */
   readonly unfinished: ReadonlySet<Uid>;
-  /** The codecs that this version reads. */
-  readonly codecs: { readonly state: readonly string[]; readonly records: readonly string[] };
+  /** The codecs that are read: of state by each operator of today, of records by this version. */
+  readonly codecs: { readonly state: ReadonlyMap<Uid, readonly string[]>; readonly records: readonly string[] };
 }
 
 /** How a difference is judged. */

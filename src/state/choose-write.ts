@@ -17,9 +17,9 @@ export interface SlotScene {
 export type WriteChoice = { readonly kind: 'base' } | { readonly kind: 'delta'; readonly keepDeltas: number };
 
 /** A slot with this many deltas gets one in place of all of them. */
-const DELTAS_MAX = 16;
+const DELTAS_MAX = 24;
 /** So many small deltas in a row are joined, at the least. The slot adds up to {@link JOIN_SPREAD} - 1, so that not all slots are joined by one checkpoint. */
-const JOIN_MIN = 4;
+const JOIN_MIN = 6;
 const JOIN_SPREAD = 5;
 
 /**

@@ -1,5 +1,5 @@
 // One slot of state as bytes, in columns: all key texts, then all value texts, then the times of the last touch. docs/format-checkpoint.md has the layout.
-import { ByteReader, ByteWriter } from '../core/bytes.ts';
+import { ByteReader, written, type ByteWriter } from '../core/bytes.ts';
 import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, type EntryChange } from './entry-changes.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepText, valueText, type StateEntry } from './state-value.ts';
@@ -7,12 +7,13 @@ import { keepText, valueText, type StateEntry } from './state-value.ts';
 /** The entries of a slot by the text of their key, in the order in which they came. */
 export type SlotEntries = Map<string, StateEntry>;
 
-/** One entry of a blob: what happened to a key, and what it holds then. */
-export interface BlobEntry {
-  readonly text: string;
-  readonly change: EntryChange;
+/** The entries of a blob in columns: what happened to each key, and what it holds then. */
+export interface BlobEntries {
+  readonly texts: string[];
+  /** Undefined where every key came. */
+  readonly changes: EntryChange[] | undefined;
   /** Undefined for a key that goes. */
-  readonly entry: StateEntry | undefined;
+  readonly entries: (StateEntry | undefined)[];
 }
 
 /** How the characters of a column stand in it; the numbers are part of the format. */
@@ -22,16 +23,12 @@ const HAS_TIMES = 1;
 const INSERTED_BIT = 0x8000_0000;
 const NO_VALUE = 0xffff_ffff;
 
-function columnEncoding(text: string, isBinary: boolean): 0 | 1 | 2 {
-  if (isBinary || Buffer.byteLength(text) === text.length) return 0;
-  // A lone surrogate has no UTF-8.
-  return /\p{Surrogate}/u.test(text) ? 2 : 1;
-}
-
 function writeColumn(writer: ByteWriter, text: string, isBinary: boolean): void {
-  const encoding = columnEncoding(text, isBinary);
-  const bytes = Buffer.from(text, ENCODINGS[encoding]);
-  writer.u32(encoding).u32(bytes.length).raw(bytes);
+  const bytes = isBinary ? text.length : Buffer.byteLength(text);
+  if (bytes === text.length) writer.u32(0).encoded(text, 'latin1', bytes);
+  // A lone surrogate has no UTF-8.
+  else if (/\p{Surrogate}/u.test(text)) writer.u32(2).encoded(text, 'utf16le', 2 * text.length);
+  else writer.u32(1).encoded(text, 'utf8', bytes);
 }
 
 function readColumn(reader: ByteReader): string {
@@ -42,22 +39,36 @@ function readColumn(reader: ByteReader): string {
 }
 
 /** The bytes of a blob: a whole slot, or what changed in it. */
-export function encodeSlot(entries: Iterable<BlobEntry>, codec: TextCodec): Uint8Array {
-  const all = [...entries];
-  const texts: string[] = [];
-  const hasTimes = all.some(({ entry }) => entry !== undefined && entry.at !== 0);
-  const writer = new ByteWriter(64 * (all.length + 1));
-  writer
-    .text(codec.name)
-    .u32(hasTimes ? HAS_TIMES : 0)
-    .u32(all.length);
-  writeColumn(writer, all.map(({ text }) => text).join(''), false);
-  for (const { text, change } of all) writer.u32(change === ENTRY_INSERTED ? text.length + INSERTED_BIT : text.length);
-  for (const { entry } of all) texts.push(entry === undefined ? '' : valueText(entry, codec));
-  writeColumn(writer, texts.join(''), codec.isBinary);
-  all.forEach(({ entry }, index) => writer.u32(entry === undefined ? NO_VALUE : (texts[index]?.length ?? 0)));
-  if (hasTimes) for (const { entry } of all) writer.u64(entry?.at ?? 0);
-  return writer.finish();
+export function encodeSlot({ texts, changes, entries }: BlobEntries, codec: TextCodec): Uint8Array {
+  const keyMarks: number[] = [];
+  const valueMarks: number[] = [];
+  const times: number[] = [];
+  let keys = '';
+  let values = '';
+  let hasTimes = false;
+  for (let index = 0; index < texts.length; index++) {
+    const text = texts[index] as string;
+    const entry = entries[index];
+    keys += text;
+    keyMarks.push(changes === undefined || changes[index] === ENTRY_INSERTED ? text.length + INSERTED_BIT : text.length);
+    const value = entry === undefined ? '' : valueText(entry, codec);
+    values += value;
+    valueMarks.push(entry === undefined ? NO_VALUE : value.length);
+    const at = entry?.at ?? 0;
+    times.push(at);
+    hasTimes ||= at !== 0;
+  }
+  return written((writer) => {
+    writer
+      .text(codec.name)
+      .u32(hasTimes ? HAS_TIMES : 0)
+      .u32(texts.length);
+    writeColumn(writer, keys, false);
+    writer.u32s(keyMarks);
+    writeColumn(writer, values, codec.isBinary);
+    writer.u32s(valueMarks);
+    if (hasTimes) for (const at of times) writer.u64(at);
+  });
 }
 
 /** The codec that wrote a blob. */

@@ -4,7 +4,7 @@ import { CorruptionError, toError, UsageError } from '../core/errors.ts';
 import type { BlobRef, SlotRef } from '../checkpoint/head.ts';
 import { chooseWrite } from './choose-write.ts';
 import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, joinChanges, noteChange, type EntryChange, type EntryChanges } from './entry-changes.ts';
-import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntry, type SlotEntries } from './slot-codec.ts';
+import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntries, type SlotEntries } from './slot-codec.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepFor, showValue, type StateEntry } from './state-value.ts';
 
@@ -27,6 +27,8 @@ export interface SlotWrite {
   readonly kind: 'base' | 'delta';
   /** The blobs in front of it that stay. */
   readonly keeps: readonly BlobRef[];
+  /** The blobs that it takes the place of. */
+  readonly replaces: readonly BlobRef[];
   /** Encodes it; called once. */
   encode(): Uint8Array;
 }
@@ -34,9 +36,13 @@ export interface SlotWrite {
 interface PendingWrite {
   readonly keepDeltas: number | undefined;
   readonly changes: EntryChanges;
+  /** What the keys hold that changed since the checkpoint before. */
+  readonly fresh: ReadonlyMap<string, StateEntry | undefined>;
   /** The entries to write, once the slot has changed. */
-  captured: readonly BlobEntry[] | undefined;
+  captured: BlobEntries | undefined;
 }
+
+const NOTHING: BlobEntries = { texts: [], changes: undefined, entries: [] };
 
 /** One slot. */
 export class StateSlot {
@@ -51,9 +57,13 @@ export class StateSlot {
   /** The keys of each delta of `ref`. */
   #deltas: readonly EntryChanges[] = [];
   #changes = new Map<string, EntryChange>();
+  /** What the keys of `#changes` hold: they were touched just now, to find them in all entries again would take longer. */
+  #fresh = new Map<string, StateEntry | undefined>();
   #pending: PendingWrite | undefined;
   /** Whether all of it must be written afresh. */
   #isConverted = false;
+  /** Whether the blobs of `ref` are not in the checkpoint store. */
+  #isElsewhere = false;
 
   constructor(slot: number, codecs: readonly [TextCodec, ...TextCodec[]], stored?: StoredSlot) {
     this.#slot = slot;
@@ -66,7 +76,8 @@ export class StateSlot {
     this.#ref = stored.ref;
     this.#payloads = stored.payloads;
     // What another codec wrote is written afresh by the next checkpoint, touched or not: a later release need not read it.
-    this.#isConverted = stored.isElsewhere === true || stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
+    this.#isElsewhere = stored.isElsewhere === true;
+    this.#isConverted = this.#isElsewhere || stored.payloads.some((payload) => this.#codecOf(payload) !== this.#codec);
   }
 
   /** How many entries it has; known without decoding it. */
@@ -109,13 +120,16 @@ export class StateSlot {
     for (const [found, entry] of changes) {
       const text = compactText(found);
       if (entry === undefined) {
-        if (entries.delete(text)) noteChange(this.#changes, text, ENTRY_REMOVED);
+        if (!entries.delete(text)) continue;
+        noteChange(this.#changes, text, ENTRY_REMOVED);
+        this.#fresh.set(text, undefined);
         continue;
       }
       const stays = !isOrdered && entries.has(text);
       if (!stays) entries.delete(text);
       entries.set(text, entry);
       noteChange(this.#changes, text, stays ? ENTRY_SET : ENTRY_INSERTED);
+      this.#fresh.set(text, entry);
     }
   }
 
@@ -132,19 +146,23 @@ export class StateSlot {
         });
     const keepDeltas = choice.kind === 'delta' ? choice.keepDeltas : undefined;
     const changes = keepDeltas === undefined ? this.#changes : joinChanges([...this.#deltas.slice(keepDeltas), this.#changes]);
-    const pending: PendingWrite = { keepDeltas, changes, captured: undefined };
+    const pending: PendingWrite = { keepDeltas, changes, fresh: this.#fresh, captured: undefined };
+    const blobs = this.#isElsewhere ? [] : (this.#ref?.blobs ?? []);
+    const kept = keepDeltas === undefined ? 0 : 1 + keepDeltas;
     this.#pending = pending;
     this.#changes = new Map();
+    this.#fresh = new Map();
     this.#isConverted = false;
     return {
       slot: this.#slot,
       entries: this.size,
       kind: choice.kind,
-      keeps: keepDeltas === undefined ? [] : (this.#ref?.blobs.slice(0, 1 + keepDeltas) ?? []),
+      keeps: blobs.slice(0, kept),
+      replaces: blobs.slice(kept),
       encode: () => {
         const bytes = encodeSlot(pending.captured ?? this.#select(pending), this.#codec);
         // What is encoded needs no copy any more.
-        pending.captured = [];
+        pending.captured = NOTHING;
         return bytes;
       },
     };
@@ -153,6 +171,7 @@ export class StateSlot {
   /** Notes that the checkpoint is durable, and what it holds of the slot: undefined where it holds nothing. */
   saved(ref: SlotRef | undefined): void {
     this.#ref = ref;
+    this.#isElsewhere = false;
     if (this.#pending !== undefined) {
       const { keepDeltas, changes } = this.#pending;
       this.#deltas = keepDeltas === undefined ? [] : [...this.#deltas.slice(0, keepDeltas), changes];
@@ -165,10 +184,11 @@ export class StateSlot {
     if (this.#pending !== undefined) this.#pending.captured ??= this.#select(this.#pending);
   }
 
-  #select({ keepDeltas, changes }: PendingWrite): readonly BlobEntry[] {
-    const entries = this.entries;
-    if (keepDeltas === undefined) return Array.from(entries, ([text, entry]) => ({ text, change: ENTRY_INSERTED, entry }));
-    return Array.from(changes, ([text, change]) => ({ text, change, entry: entries.get(text) }));
+  #select({ keepDeltas, changes, fresh }: PendingWrite): BlobEntries {
+    const held = this.entries;
+    if (keepDeltas === undefined) return { texts: [...held.keys()], changes: undefined, entries: [...held.values()] };
+    const texts = [...changes.keys()];
+    return { texts, changes: [...changes.values()], entries: texts.map((text) => fresh.get(text) ?? held.get(text)) };
   }
 
   #decode(): SlotEntries {

@@ -77,6 +77,7 @@ describe('the project', () => {
         "EXIT_CODES",
         "InvariantError",
         "LockedError",
+        "MapWithStateDStream",
         "RDD",
         "RddContext",
         "SinkError",

@@ -8,7 +8,7 @@ export const SEED: number = Number(process.env['SEED'] ?? 1);
 
 export type Crash = 'kill' | 'power';
 
-export function crash(world: World, kind: Crash, seed: number): void {
+export function crash(world: Pick<World, 'disk'>, kind: Crash, seed: number): void {
   if (kind === 'power') world.disk.cutPower(new SeededRandom(seed));
 }
 

@@ -91,7 +91,15 @@ function draft(number: number, previous: StoredHead | undefined, slots: Pick<Che
   };
 }
 
-const slot = (index: number, payload: string) => ({ uid: 'counts', slot: index, entries: 1, kind: 'base' as const, keeps: [], encode: () => bytes(payload) });
+const slot = (index: number, payload: string) => ({
+  uid: 'counts',
+  slot: index,
+  entries: 1,
+  kind: 'base' as const,
+  keeps: [],
+  replaces: [],
+  encode: () => bytes(payload),
+});
 
 describe('Checkpoints', () => {
   async function twoCheckpoints() {

@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { run } from '../../../src/cli/run.ts';
 import type { CheckpointStore } from '../../../src/checkpoint/checkpoint-store.ts';
 import type { Env } from '../../../src/env/env.ts';
-import { milliseconds, StreamingContext } from '../../../src/index.ts';
+import { milliseconds, StreamingContext, type StateOptions } from '../../../src/index.ts';
 import { createSimSink, ScriptedSource, SimTable } from '../../../src/testing/index.ts';
 import { World } from '../../support/world.ts';
 
 type Pair = readonly [string, number];
 
 interface Variant {
+  readonly options?: StateOptions<number>;
   readonly state?: string;
   readonly version?: string;
   readonly app?: string;
@@ -20,13 +21,13 @@ class Bench extends World {
   readonly table = new SimTable<Pair>();
   readonly source = new ScriptedSource<string>({ records: ['a', 'b', 'a', 'c'], window: 2 });
 
-  program({ state = 'counts', version = '1', app = 'words' }: Variant = {}): StreamingContext {
+  program({ state = 'counts', version = '1', app = 'words', options: stateOptions = {} }: Variant = {}): StreamingContext {
     const options = { batchInterval: milliseconds(100), blockInterval: milliseconds(20), checkpointInterval: milliseconds(100_000), ballastBytes: 0 };
     const context = new StreamingContext({ appName: app, version, ...options });
     context
       .receiverStream(this.source.receiver(this.process), { uid: 'source' })
       .map((word): Pair => [word, 1])
-      .updateStateByKey<number>((values, sum = 0) => values.reduce((a, b) => a + b, sum), { uid: state })
+      .updateStateByKey<number>((values, sum = 0) => values.reduce((a, b) => a + b, sum), { uid: state, state: stateOptions })
       .saveTo(createSimSink(this.table, this.process), { uid: 'totals' });
     return context;
   }
@@ -102,6 +103,28 @@ describe('plan', () => {
         refusal: { code: 'STREAM_GRAPH_CHANGED' },
       },
     });
+  });
+  it('tries migrations on the state that is there', async () => {
+    const bench = await new Bench().left('stopped');
+    const migrating = (value: (count: number, word: string) => unknown, key?: (word: string) => unknown) => () =>
+      bench.program({ version: '2', options: { version: 2, migrations: [{ from: 1, value, ...(key === undefined ? {} : { key }) }] } });
+    const good = await bench.plan(
+      migrating(
+        (count, word) => (word === 'c' ? undefined : count * 10),
+        (word) => word.toUpperCase(),
+      ),
+    );
+    expect(good).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^tried {7}"counts": 3 keys were migrated, 2 of them got another key, 1 would go$/m) as string,
+    });
+    const bad = await bench.plan(
+      migrating(
+        (count) => count,
+        () => 'same',
+      ),
+    );
+    expect(bad).toMatchObject({ code: 64, out: expect.stringMatching(/^start {7}is refused: STREAM_MIGRATION: .*two keys must not become one/m) as string });
   });
   it('lists the batches that are bound to other code', async () => {
     const bench = await new Bench().left('killed');

@@ -2,7 +2,15 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import type { OperatorDescriptor } from '../../../src/core/graph-descriptor.ts';
-import { milliseconds, StreamingContext, type DiagnosticEvents, type GetOrCreateOptions, type StreamingContextOptions } from '../../../src/index.ts';
+import {
+  milliseconds,
+  StreamingContext,
+  type DiagnosticEvents,
+  type GetOrCreateOptions,
+  type StateCodec,
+  type StateOptions,
+  type StreamingContextOptions,
+} from '../../../src/index.ts';
 import { createSimSink, ScriptedSource, SimProcess, SimTable } from '../../../src/testing/index.ts';
 import { World } from '../../support/world.ts';
 
@@ -22,6 +30,7 @@ interface Variant extends Partial<StreamingContextOptions> {
   readonly state?: string | undefined;
   readonly sink?: string;
   readonly source?: string;
+  readonly initialState?: readonly Pair[];
   /** The version of the state, and the oldest that its migrations bring up to date; they change nothing. */
   readonly stateVersion?: Pick<OperatorDescriptor, 'stateVersion' | 'migratesFrom'>;
   readonly more?: (context: StreamingContext) => void;
@@ -39,7 +48,7 @@ class Bench extends World {
   }
 
   /** A program that counts words. */
-  words({ state, sink = 'totals', source = 'words', stateVersion, more, ...options }: Variant = { state: 'counts' }): Program {
+  words({ state, sink = 'totals', source = 'words', stateVersion, initialState, more, ...options }: Variant = { state: 'counts' }): Program {
     return () => {
       const context = new StreamingContext({
         appName: 'bench',
@@ -52,7 +61,10 @@ class Bench extends World {
       const pairs = context.receiverStream(this.source.receiver(this.process), { uid: source }).map((word): Pair => [word, 1]);
       const { stateVersion: version = 1, migratesFrom = version } = stateVersion ?? {};
       const migrations = Array.from({ length: version - migratesFrom }, (_, index) => ({ from: migratesFrom + index }));
-      const counted = state === undefined ? pairs : pairs.updateStateByKey<number>(sum, { uid: state, state: { version, migrations } });
+      const counted =
+        state === undefined
+          ? pairs
+          : pairs.updateStateByKey<number>(sum, { uid: state, ...(initialState === undefined ? {} : { initialState }), state: { version, migrations } });
       counted.saveTo(createSimSink(this.table, this.process), { uid: sink });
       more?.(context);
       return context;
@@ -216,6 +228,14 @@ describe('consent', () => {
     }
     expect(deaths).toBeGreaterThan(10);
   });
+  it('lets a uid that comes back begin as a new one, with what it begins with', async () => {
+    const bench = new Bench('a', 'a');
+    await bench.run(bench.words());
+    await bench.crash(bench.words({}), { accept: { dropState: ['counts'] } });
+    bench.feed('a');
+    await bench.run(bench.words({ ...COUNTS, stateVersion: { stateVersion: 2, migratesFrom: 1 }, initialState: [['a', 10]] }));
+    expect(bench.counts()).toEqual({ a: 11 });
+  });
   it('may be repeated by a supervisor, and is refused once its uid is back', async () => {
     const bench = new Bench('a');
     const accept = { dropState: ['counts'], forgetSink: ['totals'] };
@@ -288,8 +308,9 @@ describe('batches that must run again', () => {
     expect(await bench.refused(bench.words({ ...COUNTS, version: '2' }))).toEqual(
       error('STREAM_CODE_VERSION', 'version "0" planned it, this is version "2". 4 batches', 'drain', list, 'Nothing was changed'),
     );
-    expect(await bench.refused(bench.words({ ...COUNTS, defaultParallelism: 2 }))).toEqual(
-      error('STREAM_CODE_VERSION', 'another graph planned it, under the same version "0" (updateStateByKey "counts": partitions was 1, is 2)', list),
+    const more = (context: StreamingContext): void => context.queueStream<string>([], { uid: 'idle' }).print({ uid: 'shown' });
+    expect(await bench.refused(bench.words({ ...COUNTS, more }))).toEqual(
+      error('STREAM_CODE_VERSION', 'another graph planned it, under the same version "0" (', '"idle" is new', '"shown" is new', list),
     );
     expect(await bench.refused(bench.words({ ...COUNTS, version: '2' }), { accept: { replaceBatches: TIMES.slice(1) } })).toEqual(
       error('STREAM_CODE_VERSION', list, `Found replaceBatches: [${TIMES.slice(1).join(', ')}]`),
@@ -381,6 +402,52 @@ describe('files of a batch that is replaced', () => {
     expect(thrown).toEqual(
       error('STREAM_GRAPH_CHANGED', 'textFileStream "files" is gone: 1 file, 6 bytes would be dropped', 'dropInput: ["files"], replaceBatches: ['),
     );
+  });
+});
+
+describe('another kind of state under a uid that holds none', () => {
+  it('begins as a new one, whatever the version of the old one was', async () => {
+    const bench = new Bench();
+    await bench.run(bench.words({ ...COUNTS, stateVersion: { stateVersion: 2, migratesFrom: 1 } }));
+    bench.feed('a');
+    await bench.run(() => {
+      const context = new StreamingContext({ appName: 'bench', batchInterval: milliseconds(100), checkpointInterval: milliseconds(100_000) });
+      context
+        .receiverStream(bench.source.receiver(bench.process), { uid: 'words' })
+        .map((word): Pair => [word, 1])
+        .mapWithState<number, Pair>(
+          (word, one, state) => {
+            state.update((state.getOption() ?? 0) + (one ?? 0));
+            return [word, state.get()];
+          },
+          { uid: 'counts', initialState: [['a', 5]] },
+        )
+        .saveTo(createSimSink(bench.table, bench.process), { uid: 'totals' });
+      return context;
+    });
+    expect(bench.counts()).toEqual({ a: 6 });
+  });
+});
+
+describe('another codec of the state', () => {
+  const codec: StateCodec<number> = {
+    name: 'digits-1',
+    encode: (value) => Buffer.from(String(value)),
+    decode: (bytes) => Number(Buffer.from(bytes).toString()),
+  };
+  const counted = (bench: Bench, state: StateOptions<number>) => (): StreamingContext => {
+    const context = new StreamingContext({ appName: 'codecs', batchInterval: milliseconds(100), checkpointInterval: milliseconds(100_000) });
+    const pairs = context.receiverStream(bench.source.receiver(bench.process), { uid: 'words' }).map((word): Pair => [word, 1]);
+    pairs.updateStateByKey<number>(sum, { uid: 'counts', state }).saveTo(createSimSink(bench.table, bench.process), { uid: 'totals' });
+    return context;
+  };
+  it('is taken over where the program reads the old one, and refused where it does not', async () => {
+    const bench = new Bench('a');
+    await bench.run(counted(bench, { codec }));
+    expect(await bench.refused(counted(bench, {}))).toEqual(error('STREAM_GRAPH_CHANGED', 'was written with the codec digits-1, and the program reads json-2'));
+    bench.feed('a');
+    await bench.run(counted(bench, { readCodecs: [codec] }));
+    expect(bench.counts()).toEqual({ a: 2 });
   });
 });
 

@@ -63,6 +63,19 @@ describe('reduceByKey()', () => {
 });
 
 describe('shuffle()', () => {
+  it('gives the same over several outputs of a map partition, which more keys need than a Map takes', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.nat(9)))),
+        fc.integer({ min: 1, max: 4 }),
+        async (parts, outputKeysMax) => {
+          const settings = { name: 's', partitions: 1, tasks };
+          const read = async (more: object): Promise<unknown> =>
+            Array.from(await shuffle(nodeOf(...parts), gathering<number>(), { ...settings, ...more }).read(0), ([slot, groups]) => [slot, [...groups]]);
+          expect(await read({ outputKeysMax })).toEqual(await read({}));
+        },
+      ),
+    ));
   it('computes its map side once, and gives a retry the same rows whatever the first attempt did to them', async () => {
     let computed = 0;
     const parent: RddNode<readonly [string, { n: number }]> = {

@@ -43,7 +43,7 @@ const POSITIONAL = graph(
   sink('saveTo-3', 'updateStateByKey-2', { isPositional: true }),
 );
 
-const CODECS = { state: ['json-2'], records: ['lines', 'json-lines'] };
+const CODECS = { state: new Map(['counts', 'x', 'sums', 'a', 'b', 'c', 'd'].map((uid) => [uid, ['avro-1', 'json-2']])), records: ['lines', 'json-lines'] };
 const NOTHING: StoreFacts = {
   states: new Map(),
   uncheckpointed: new Map(),
@@ -232,7 +232,14 @@ const ROWS: readonly Row[] = [
     'compatible',
     ['was written with the codec json-2 and is written with avro-1'],
   ],
-  ['a state codec that is not', BASE, BASE, writtenIn(1, 'json-0'), 'incompatible', ['was written with the codec json-0, and this version reads json-2']],
+  [
+    'a state codec that is not',
+    BASE,
+    BASE,
+    writtenIn(1, 'json-0'),
+    'incompatible',
+    ['was written with the codec json-0, and the program reads avro-1, json-2'],
+  ],
   ['a state version with migrations', BASE, change(BASE, 'counts', VERSION_2), FULL, 'compatible', ['3 keys are migrated from version 1 to 2']],
   [
     'a state version without migrations',
