@@ -192,9 +192,11 @@ class FileSink<in T> implements Sink<T> {
     }
   }
 
-  async #fence({ fences }: Places): Promise<SinkFence | undefined> {
-    const last = (await this.#listed(fences)).at(-1);
-    return last === undefined ? undefined : decodeFence(`${fences}/${last}`, await this.#read(`${fences}/${last}`));
+  #fence({ fences }: Places): Promise<SinkFence | undefined> {
+    return this.#again(async () => {
+      const last = (await this.#listed(fences)).at(-1);
+      return last === undefined ? undefined : decodeFence(`${fences}/${last}`, await this.#read(`${fences}/${last}`));
+    });
   }
 
   /** The fence of an epoch is a file that is linked once: of two drivers that claim it, one finds the name taken. */
@@ -221,15 +223,20 @@ class FileSink<in T> implements Sink<T> {
     for (const name of await this.#files.list(scratch)) await this.#files.remove(`${scratch}/${name}`);
   }
 
-  /** The newest record of each partition. Where another driver commits meanwhile, a record that was listed may have moved on: then it is looked at again. */
-  async #records(places: Places): Promise<FoundRecords> {
+  /** Where another driver claims or commits meanwhile, what was listed may be gone: then it is looked at again. */
+  async #again<T>(look: () => Promise<T>): Promise<T> {
     for (let looks = 1; ; looks++) {
       try {
-        return await this.#lookAtRecords(places);
+        return await look();
       } catch (error) {
         if (!isErrno(error, 'ENOENT') || looks === LOOKS_MAX) throw error;
       }
     }
+  }
+
+  /** The newest record of each partition. */
+  #records(places: Places): Promise<FoundRecords> {
+    return this.#again(() => this.#lookAtRecords(places));
   }
 
   /** One that is pending counts if its file is there. */

@@ -175,7 +175,9 @@ describe('KeyedState', () => {
       finish();
     }
     // A base, then deltas behind it: the number of blobs that stay in front of each.
-    expect(kinds.join(' ')).toMatchInlineSnapshot(`"d1 d2 d3 d4 d5 d6 d1 d2 d3 d4 d5 d6 d7 d2 d3 d4 d5 d6 d7 d8 d3 d4 d5 d6 d7 d8 d9 d4 d5 d6 d7 d8 d9 d10 d5 d6 d7 d8 d9 d10 d11 d6 d7 d8 d9 d10 d11 d12 d7 b0 d1 d2 d3 d4 d5 d6 d1 d2 d3 d4"`);
+    expect(kinds.join(' ')).toMatchInlineSnapshot(
+      `"d1 d2 d3 d4 d5 d6 d1 d2 d3 d4 d5 d6 d7 d2 d3 d4 d5 d6 d7 d8 d3 d4 d5 d6 d7 d8 d9 d4 d5 d6 d7 d8 d9 d10 d5 d6 d7 d8 d9 d10 d11 d6 d7 d8 d9 d10 d11 d12 d7 b0 d1 d2 d3 d4 d5 d6 d1 d2 d3 d4"`,
+    );
   });
   it('reads what another codec wrote, and writes it afresh, touched or not', () => {
     const blobs = new Blobs();
