@@ -79,4 +79,4 @@ export {
   type ErrorCode,
   type ExitCode,
 } from './core/errors.ts';
-export type { DiagnosticEvents, DiagnosticName, RecoveryFound } from './core/diagnostics.ts';
+export type { DiagnosticEvents, DiagnosticName, RecoveryCompleted, RecoveryEstimate, RecoveryFound } from './core/diagnostics.ts';

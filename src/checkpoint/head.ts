@@ -33,6 +33,13 @@ export interface Head {
   readonly slots: readonly SlotRef[];
 }
 
+/** How many bytes of state a checkpoint consists of. */
+export function stateBytesOf({ slots }: Pick<Head, 'slots'>): number {
+  let sum = 0;
+  for (const { blobs } of slots) for (const { bytes } of blobs) sum += bytes;
+  return sum;
+}
+
 const NUMBER_DIGITS = 16;
 const SLOT_DIGITS = 4;
 

@@ -1,5 +1,5 @@
 // A running program: what start() puts together, and the one place that says in which order it is taken apart.
-import { publish } from '../core/diagnostics.ts';
+import { publish, type RecoveryEstimate } from '../core/diagnostics.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import type { CompletedBatch, ListenerBus } from '../core/listener.ts';
 import type { Graph } from '../dstream/graph.ts';
@@ -38,6 +38,8 @@ export interface DriverOptions {
   readonly store: GuardedStore;
   readonly isStoreOpen: boolean;
   readonly listeners: ListenerBus;
+  /** When the start began, on the monotonic clock; earlier by what opening the store took before. */
+  readonly begunMs: number;
   /** Stops the context with an error. */
   readonly fail: (error: Error) => void;
 }
@@ -80,7 +82,7 @@ export class Driver {
     this.#recovered = recovered;
     await store.settle();
     await this.#throwIfFailed();
-    const { journal, states, migrations, views, batches, identity } = recovered;
+    const { journal, states, migrations, views, identity } = recovered;
     if (recovered.restoredFrom !== undefined)
       env.logger.warn({ savepoint: recovered.restoredFrom }, 'the checkpoints are damaged: a registered savepoint and the log behind it took their place');
     for (const migration of migrations) env.logger.info({ ...migration }, 'state was migrated');
@@ -98,8 +100,10 @@ export class Driver {
       retained: recovered.retained,
       nextNumber: recovered.nextCheckpoint,
       savepointNeeds: recovered.savepoints.map(({ neededLsn }) => neededLsn),
+      isOwner: () => recovered.watch.isOwner(),
       signal: this.#tasks.signal,
       onFailed: this.#fail,
+      onCovered: () => this.#scheduler?.publishEstimate(),
       onCut: () => this.#wakeReceivers(),
       onPostponed: () => env.logger.warn({ directory: this.#options.directory }, 'a checkpoint is postponed: the disk has no room for it'),
     });
@@ -124,11 +128,7 @@ export class Driver {
       poll: () => polled.poll(),
     });
     this.#scheduler = scheduler;
-    this.#tellReplaced(recovered);
-    await scheduler.runAgain(batches);
-    await scheduler.runReplacements();
-    await this.#throwIfFailed();
-    publish('recovery-completed', () => ({ app, epoch: identity.epoch, batchesRerun: batches.length }));
+    await this.#runAgain(scheduler, recovered);
     if (!this.#options.drain) {
       await polled.begin();
       this.#receivers = this.#createReceivers(recovered);
@@ -142,6 +142,23 @@ export class Driver {
     if (this.#options.drain) return;
     this.#loop = scheduler.run();
     this.#loop.catch((error: unknown) => this.#fail(toError(error)));
+  }
+
+  /** Runs what a crash left, and says what the start took. */
+  async #runAgain(scheduler: Scheduler, recovered: Recovered): Promise<void> {
+    const { env, settings, begunMs, isDurable } = this.#options;
+    const { identity, batches, read } = recovered;
+    this.#tellReplaced(recovered);
+    const start = { ms: env.clock.monotonic() - begunMs, ...read };
+    await scheduler.runAgain(batches);
+    await scheduler.runReplacements();
+    await this.#throwIfFailed();
+    const durationMs = Math.round(env.clock.monotonic() - begunMs);
+    const bytes = read.logBytes + read.stateBytes;
+    publish('recovery-completed', () => ({ app: settings.applicationId, epoch: identity.epoch, batchesRerun: batches.length, durationMs, bytes }));
+    if (!isDurable) return;
+    env.logger.info({ durationMs, batchesRerun: batches.length, bytes }, 'recovery completed');
+    scheduler.calibrate(start);
   }
 
   /** Says which partitions may be there twice, because their batch was replaced. */
@@ -257,6 +274,11 @@ export class Driver {
   /** How the log fares; undefined before it is open. */
   get logStatus(): LogStatus | undefined {
     return this.#recovered?.journal.status;
+  }
+
+  /** How long the next start would take; undefined before this one has recovered, and where nothing outlives the process. */
+  get recoveryEstimate(): RecoveryEstimate | undefined {
+    return this.#scheduler?.recoveryEstimate;
   }
 
   #createPolled({ journal }: Recovered): PolledSources {

@@ -1,6 +1,7 @@
 // StreamingContext: a streaming program, its graph and its life cycle.
 import { resolve } from 'node:path';
 import { present } from '../core/assert.ts';
+import type { RecoveryEstimate } from '../core/diagnostics.ts';
 import { createDeferred } from '../core/deferred.ts';
 import { ListenerBus, type StreamingListener } from '../core/listener.ts';
 import type { Duration } from '../core/time.ts';
@@ -52,6 +53,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   readonly #listeners = new ListenerBus((error) => this.#attachment?.env.logger.warn({ err: error }, 'a listener threw'));
   #state: ContextState = 'created';
   #drains = false;
+  /** How long `getOrCreate` took. */
+  #openedMs = 0;
   #attachment: Attachment | undefined;
   #driver: Driver | undefined;
   #starting: Promise<void> | undefined;
@@ -92,6 +95,8 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
     options: GetOrCreateOptions = {},
   ): Promise<StreamingContext> {
     const { accept, drain, fromSavepoint } = resolveOpening(options);
+    const env = options.env ?? createNodeEnv(options.logger);
+    const begunMs = env.clock.monotonic();
     const context: unknown = await create();
     if (!(context instanceof StreamingContext)) {
       throw new UsageError(
@@ -99,10 +104,10 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         `Cannot open "${directory}" as create must return a StreamingContext: it returned ${context === null ? 'null' : typeof context}`,
       );
     }
-    const env = options.env ?? createNodeEnv(options.logger);
     RddContext.attach(context.rddContext, env);
     context.#drains = drain;
     await context.#attach({ env, directory: resolve(directory), createStore: options.checkpointStore ?? createLevelCheckpointStore, accept, fromSavepoint });
+    context.#openedMs = env.clock.monotonic() - begunMs;
     return context;
   }
 
@@ -125,6 +130,14 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   /** How the write-ahead log fares: its size, whether the disk is full, how long its syncs take. Undefined while it is not open. */
   get logStatus(): LogStatus | undefined {
     return this.#driver?.logStatus;
+  }
+
+  /**
+   * How long the next start would take if the process died now, how many batches it would run again and how many bytes it would read. Undefined before the context is running, and without a
+   * directory. Batches that no checkpoint covers count with the time they took, the rest with what the start of this process took: docs/observability.md says how good it is.
+   */
+  get recoveryEstimate(): RecoveryEstimate | undefined {
+    return this.#state === 'running' || this.#state === 'stopping' ? this.#driver?.recoveryEstimate : undefined;
   }
 
   /** Tells a listener of everything that happens from here on. */
@@ -158,6 +171,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
   async #start(): Promise<void> {
     try {
       const { env, storeEnv, isDurable, directory, store, isStoreOpen, accept } = await this.#requireReady();
+      const begunMs = env.clock.monotonic() - this.#openedMs;
       await withDirectoryErrors(directory, async () => {
         await noteOwner(storeEnv, directory);
         const listeners = this.#listeners;
@@ -173,6 +187,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
           store,
           isStoreOpen,
           listeners,
+          begunMs,
           fail: (error) => this.#fail(error),
         });
         await this.#driver.start();

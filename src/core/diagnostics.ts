@@ -9,7 +9,7 @@ export interface DiagnosticEvents {
   /** What the crash before left behind. */
   readonly 'recovery-found': RecoveryFound;
   /** All batches that had to run again have. */
-  readonly 'recovery-completed': { readonly app: string; readonly epoch: number; readonly batchesRerun: number };
+  readonly 'recovery-completed': RecoveryCompleted;
   /** A block is durable. */
   readonly 'block-added': { readonly app: string; readonly stream: string; readonly blockId: string; readonly recordCount: number; readonly lsn: number };
   /** The plan of a batch is durable. */
@@ -24,6 +24,8 @@ export interface DiagnosticEvents {
   };
   /** The completion of a batch is durable. */
   readonly 'batch-completed': { readonly app: string; readonly batchTime: BatchTime; readonly isRerun: boolean };
+  /** A batch is over, or a checkpoint covers some: how long a start would take if the driver died now. */
+  readonly 'recovery-estimated': { readonly app: string } & RecoveryEstimate;
   /** A batch is closed by consent; its inputs run in the batch `by`. What a sink holds of it, by partition, may be there twice. */
   readonly 'batch-replaced': {
     readonly app: string;
@@ -61,6 +63,28 @@ export interface RecoveryFound {
   readonly batchesToReplay: number;
   /** Bytes of a torn write that were cut. */
   readonly tornBytes: number;
+}
+
+/** What a start took. */
+export interface RecoveryCompleted {
+  readonly app: string;
+  readonly epoch: number;
+  /** How many batches it ran again. */
+  readonly batchesRerun: number;
+  /** Milliseconds of `getOrCreate` and of `start()` until batches that had to run again have; not what passed between the two. */
+  readonly durationMs: number;
+  /** Bytes that it read: log and state. */
+  readonly bytes: number;
+}
+
+/** How long the next start would take if the driver died now. */
+export interface RecoveryEstimate {
+  /** Milliseconds of `getOrCreate` and of `start()` until batches that must run again have. The process itself must start before, and the first new batch ends an interval later. */
+  readonly ms: number;
+  /** How many batches would run again. */
+  readonly batches: number;
+  /** How many bytes would be read: log and state. */
+  readonly bytes: number;
 }
 
 /** The name of a channel without its prefix. */

@@ -1,16 +1,19 @@
-// The file `identity`: which store this is, whose, and the epoch of its newest driver. Replaced by rename, so it is always whole.
+// The file `identity`: which store this is, whose, and the epoch of its newest driver. Made by link, replaced by rename, so it is always whole.
 import { sha256Hex } from '../core/checksum.ts';
 import { CorruptionError, LockedError } from '../core/errors.ts';
 import { toHex, type Incarnation, type StoreId } from '../core/ids.ts';
+import { isErrno } from '../env/errno.ts';
 import { count, object, optional, ShapeError, string, type Shape } from '../core/shape.ts';
 import type { Env } from '../env/env.ts';
 import { createSynced } from '../wal/create-synced.ts';
 import { writeFully } from '../wal/write-fully.ts';
+import { draftPath } from './epoch-claims.ts';
 
 /** The format version of a store directory; the only one this version reads. */
 export const STORE_FORMAT_VERSION = 1;
 
-const ID_BYTES = 16;
+/** Bytes of a store id and of an incarnation. */
+export const ID_BYTES = 16;
 const FILE_BYTES_MAX = 65_536;
 
 /** What the file says. */
@@ -39,7 +42,8 @@ function checksumOf({ format, storeId, app, epoch, incarnation, origin }: Identi
   return sha256Hex(JSON.stringify([format, storeId, app, epoch, incarnation, ...(origin === undefined ? [] : [origin])]));
 }
 
-function identityPath(directory: string): string {
+/** The path of the file. */
+export function identityPath(directory: string): string {
   return `${directory}/identity`;
 }
 
@@ -79,31 +83,32 @@ export async function readIdentity(env: Env, directory: string, isSynced: boolea
   }
 }
 
-/** A new content of the file. */
-interface Replacement {
-  readonly directory: string;
-  readonly identity: Identity;
-  /** Called right before it gets its name; what it throws leaves the old content. */
-  readonly check: () => Promise<void>;
+/** The bytes of the file. */
+export function encodeIdentity(identity: Identity): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`);
 }
 
-async function replaceIdentity(env: Env, { directory, identity, check }: Replacement): Promise<void> {
+/**
+ * Writes the identity of a new store; resolves when it is durable. It replaces nothing.
+ *
+ * @throws {LockedError} If another driver has made one.
+ */
+export async function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
   const path = identityPath(directory);
-  // A name of its own, so that another driver never gives this file the final one.
-  const temporary = `${path}-${identity.incarnation.slice(0, 8)}.tmp`;
-  const text = `${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, undefined, 2)}\n`;
-  await createSynced(env.files, { path: temporary, mode: 'create' }, (handle) => writeFully(handle, [Buffer.from(text)], 0));
-  await check();
-  await env.files.rename(temporary, path);
+  const draft = draftPath(directory, { epoch: identity.epoch, incarnation: toHex(env.random.bytes(ID_BYTES)) });
+  await createSynced(env.files, { path: draft, mode: 'create' }, (handle) => writeFully(handle, [encodeIdentity(identity)], 0));
+  try {
+    await env.files.link(draft, path);
+  } catch (error) {
+    await env.files.remove(draft);
+    throw isErrno(error, 'EEXIST') ? takenOver(directory, identity.epoch, (await readIdentity(env, directory, false))?.epoch) : error;
+  }
   await env.files.syncDirectory(directory);
+  await env.files.remove(draft);
 }
 
-/** Replaces the identity; resolves when the new one is durable. */
-export function writeIdentity(env: Env, directory: string, identity: Identity): Promise<void> {
-  return replaceIdentity(env, { directory, identity, check: () => Promise.resolve() });
-}
-
-function takenOver(directory: string, mine: number, found: number | undefined): LockedError {
+/** The error of a driver behind which another has taken the store over. */
+export function takenOver(directory: string, mine: number, found: number | undefined): LockedError {
   return new LockedError(
     'STREAM_FENCED',
     `Cannot go on with the store "${directory}" as it must be this driver's, of epoch ${mine}: another one of epoch ${String(found)} has taken over`,
@@ -113,23 +118,6 @@ function takenOver(directory: string, mine: number, found: number | undefined): 
 /** The identity of a new store, before its first start. */
 export function newIdentity(env: Env, app: string): Identity {
   return { format: STORE_FORMAT_VERSION, storeId: toHex(env.random.bytes(ID_BYTES)), app, epoch: 0, incarnation: '' };
-}
-
-/**
- * Raises the epoch durably, with a new incarnation. From here on an older driver of this directory is out of date.
- *
- * @throws {LockedError} If another driver has raised it since it was read.
- */
-export async function raiseEpoch(env: Env, directory: string, identity: Identity): Promise<Identity> {
-  const raised = { ...identity, epoch: identity.epoch + 1, incarnation: toHex(env.random.bytes(ID_BYTES)) };
-  const check = async (): Promise<void> => {
-    const found = await readIdentity(env, directory, false);
-    if (found?.epoch !== identity.epoch || found.incarnation !== identity.incarnation) throw takenOver(directory, raised.epoch, found?.epoch);
-  };
-  await replaceIdentity(env, { directory, identity: raised, check });
-  // What drivers left that died before theirs got its name.
-  for (const name of await env.files.list(directory)) if (/^identity-.*\.tmp$/.test(name)) await env.files.remove(`${directory}/${name}`);
-  return raised;
 }
 
 /** Tells whether the newest driver of a store is this one. */

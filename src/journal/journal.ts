@@ -77,6 +77,11 @@ export class Journal {
     return this.#parts.wal.bytes;
   }
 
+  /** Bytes of the log that a start would read. */
+  get validBytes(): number {
+    return this.#parts.wal.spans.reduce((sum, { end }) => sum + end, 0);
+  }
+
   /**
    * Appends what was decided. Resolves when it is durable and folded into the ledger, however long the disk has no room for it.
    *

@@ -6,13 +6,15 @@ import type { Uid } from '../core/ids.ts';
 import { milliseconds, toBatchTime, type BatchTime } from '../core/time.ts';
 import { Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { stateBytesOf } from '../checkpoint/head.ts';
 import type { Env } from '../env/env.ts';
 import type { LoggedEvent } from '../journal/apply-event.ts';
 import { decodeMetadata } from '../journal/checkpoint-metadata.ts';
 import type { Opened } from '../journal/events.ts';
-import { raiseEpoch, STORE_FORMAT_VERSION, watchIdentity, type Identity, type OwnerWatch } from '../journal/identity.ts';
+import { STORE_FORMAT_VERSION, watchIdentity, type Identity, type OwnerWatch } from '../journal/identity.ts';
 import { DiskSpace } from '../journal/disk-space.ts';
 import { Journal } from '../journal/journal.ts';
+import { raiseEpoch } from '../journal/raise-epoch.ts';
 import type { StatefulNode } from '../dstream/graph.ts';
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
@@ -87,6 +89,8 @@ export interface Recovered {
   readonly savepoints: readonly RegisteredSavepoint[];
   /** The name of the savepoint that took the place of damaged checkpoints, if one did. */
   readonly restoredFrom: string | undefined;
+  /** Bytes that were read. */
+  readonly read: { readonly logBytes: number; readonly stateBytes: number };
   /** What must run again, oldest first. */
   readonly batches: readonly BatchAgain[];
   /** Batches that this start closed, oldest first. Their inputs, and those of an earlier start that did not come to it, wait in the ledger. */
@@ -192,7 +196,6 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     const { retained, nextNumber: nextCheckpoint } = restored;
     const closed = new Set(agreed.replace.map(({ batchTime }) => batchTime));
     const left = batches.filter(({ batch }) => !closed.has(batch.batchTime));
-    const lastTime = lastBatchTime({ ledger, heads: retained, views });
     return {
       identity,
       watch,
@@ -204,7 +207,8 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       retained,
       nextCheckpoint,
       views,
-      lastBatchTime: lastTime,
+      lastBatchTime: lastBatchTime({ ledger, heads: retained, views }),
+      read: { logBytes: scan.spans.reduce((sum, { end }) => sum + end, 0), stateBytes: accepted === undefined ? 0 : stateBytesOf(accepted.head) },
       batches: left,
       replaced,
       savepoints: scene.savepoints,

@@ -25,6 +25,8 @@ export interface BatchWorkOptions {
 /** The scope of one batch, and its changes. */
 export class BatchWork {
   readonly scope: BatchScope;
+  /** Milliseconds that went into outputs: commits and functions of the user. */
+  outputMs = 0;
   readonly #states: Map<Uid, KeyedState>;
   /** What was made once, by name. */
   readonly #made = new Map<string, unknown>();

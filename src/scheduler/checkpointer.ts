@@ -1,11 +1,12 @@
 // Writes checkpoints beside the batches: what goes into one is fixed between two batches; it is encoded and written while the next ones run. State and ledger into the store, the anchor into
 // the journal, and only then the log is cut.
 import { publish } from '../core/diagnostics.ts';
-import { AbortError, toError } from '../core/errors.ts';
+import { AbortError, LockedError, toError } from '../core/errors.ts';
 import type { GraphDescriptor } from '../core/graph-descriptor.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchTime, Duration } from '../core/time.ts';
 import { HEADS_RETAINED, type CheckpointDraft, type Checkpoints, type StoredHead } from '../checkpoint/checkpoints.ts';
+import { stateBytesOf } from '../checkpoint/head.ts';
 import type { Clock } from '../env/env.ts';
 import { createPacer } from '../env/pacer.ts';
 import { forgetBatches } from '../journal/apply-event.ts';
@@ -34,8 +35,12 @@ export interface CheckpointerOptions {
   readonly nextNumber: number;
   /** The lowest records that registered savepoints need. */
   readonly savepointNeeds: readonly number[];
+  /** Whether this driver still owns the store. One that woke behind another must not write into the checkpoints of that. */
+  readonly isOwner: () => boolean;
   /** Aborted when the driver gives up what runs. */
   readonly signal: AbortSignal;
+  /** Called when a checkpoint is durable and anchored: the batches up to it need not run again. */
+  readonly onCovered: () => void;
   /** Called when the log was cut. */
   readonly onCut: () => void;
   /** Called when there was no room for a checkpoint. */
@@ -60,6 +65,12 @@ export class Checkpointer {
     this.#retained = options.retained;
     this.#nextNumber = options.nextNumber;
     this.#covered = options.retained[0]?.head.batchTime;
+  }
+
+  /** Bytes of state in the newest checkpoint. */
+  get stateBytes(): number {
+    const [newest] = this.#retained;
+    return newest === undefined ? 0 : stateBytesOf(newest.head);
   }
 
   /**
@@ -127,12 +138,14 @@ export class Checkpointer {
   }
 
   async #write(draft: CheckpointDraft, batchTime: BatchTime): Promise<void> {
-    const { app, clock, signal, journal, checkpoints, states } = this.#options;
+    const { app, clock, signal, isOwner, journal, checkpoints, states } = this.#options;
     const { number, lsn } = draft;
+    const what = `Cannot finish checkpoint ${number} as`;
     publish('checkpoint-started', () => ({ app, number, batchTime }));
     const pacer = createPacer(clock, SLICE_MS, signal);
     const stored = await checkpoints.write(draft, () => {
-      if (signal.aborted) throw new AbortError('STREAM_ABORTED', `Cannot finish checkpoint ${number} as the context must be running: it stops`);
+      if (signal.aborted) throw new AbortError('STREAM_ABORTED', `${what} the context must be running: it stops`);
+      if (!isOwner()) throw new LockedError('STREAM_FENCED', `${what} the store must be this driver's: another driver has taken over`);
       return pacer.step();
     });
     await journal.append({ kind: 'checkpoint', number, batchTime, lsn, headHash: stored.hash });
@@ -140,6 +153,7 @@ export class Checkpointer {
     const old = this.#retained[HEADS_RETAINED - 1];
     this.#retained = [stored, ...this.#retained].slice(0, HEADS_RETAINED);
     forgetBatches(journal.ledger, batchTime);
+    this.#options.onCovered();
     if (old !== undefined) await checkpoints.drop(old, this.#retained);
     const needs = this.#retained.map(({ head }) => decodeMetadata(head.metadata).neededLsn);
     await journal.cut(Math.min(lowWater(needs), ...this.#options.savepointNeeds));

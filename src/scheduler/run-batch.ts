@@ -56,19 +56,32 @@ async function commitPartition(
   output: SinkWork,
   partition: { readonly partitionId: number; readonly prepared: PreparedRows },
 ): Promise<void> {
-  const { app, batch, ledger, tasks } = options;
+  const { app, batch, ledger } = options;
   const { partitionId, prepared } = partition;
   const { batchTime, planId } = batch;
   const previous = ledger.expected.get(output.uid)?.get(partitionId)?.batchTime;
   const key = { app, sink: output.uid, batchTime, partitionId };
   const record = { planId, fingerprint: prepared.fingerprint, ...(previous === undefined ? {} : { previous }) };
   // A commit whose outcome is unknown may be repeated: the compare-and-set answers.
-  const result = await tasks.run(`commit of partition ${partitionId} of "${output.uid}" at ${batchTime}`, () => output.sink.commit(key, prepared, record));
+  const result = await putOut(options, `commit of partition ${partitionId} of "${output.uid}" at ${batchTime}`, () =>
+    output.sink.commit(key, prepared, record),
+  );
   publish('partition-committed', () => ({ app, batchTime, sink: output.uid, partitionId, result }));
 }
 
-function runForeach({ batch, work, tasks }: RunBatchOptions, output: Extract<OutputNode, { kind: 'foreach' }>): Promise<void> {
-  return tasks.run(`output "${output.uid}" at ${batch.batchTime}`, () => output.run(work.scope));
+function runForeach(options: RunBatchOptions, output: Extract<OutputNode, { kind: 'foreach' }>): Promise<void> {
+  const { batch, work } = options;
+  return putOut(options, `output "${output.uid}" at ${batch.batchTime}`, () => output.run(work.scope));
+}
+
+/** Runs a task that puts something out, and notes how long it took. */
+async function putOut<R>({ work, tasks, now }: RunBatchOptions, name: string, task: () => Promise<R>): Promise<R> {
+  const startedMs = now();
+  try {
+    return await tasks.run(name, task);
+  } finally {
+    work.outputMs += now() - startedMs;
+  }
 }
 
 /** Tells when an output begins and ends. */

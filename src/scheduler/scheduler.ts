@@ -1,6 +1,6 @@
 // Runs batches one after another: plan, run, complete, checkpoint. Nothing of a batch runs before its plan is durable, nothing of the next before its completion is.
 import { present } from '../core/assert.ts';
-import { publish } from '../core/diagnostics.ts';
+import { publish, type RecoveryEstimate } from '../core/diagnostics.ts';
 import { graphFingerprint } from '../core/graph-descriptor.ts';
 import { toHex, type Uid } from '../core/ids.ts';
 import type { BatchInfo, ListenerBus } from '../core/listener.ts';
@@ -16,8 +16,10 @@ import { planBatch, planReplacement, type BatchLimits, type PlanRequest, type So
 import type { SinkView } from '../sinks/sink.ts';
 import type { KeyedState } from '../state/keyed-state.ts';
 import { BatchClock } from './batch-clock.ts';
+import { BatchCosts } from './batch-costs.ts';
 import { BatchWork } from './batch-work.ts';
 import type { Checkpointer } from './checkpointer.ts';
+import { estimateRecovery, type MeasuredLife } from './recovery-estimate.ts';
 import { runBatch } from './run-batch.ts';
 
 const PLAN_ID_BYTES = 16;
@@ -51,6 +53,8 @@ export class Scheduler {
   readonly #fingerprint: string;
   /** When the newest plan became durable. */
   #submittedMs = 0;
+  readonly #costs = new BatchCosts();
+  #start: MeasuredLife['start'] | undefined;
   /** Aborted when no further batch must begin. */
   readonly #ending = new AbortController();
 
@@ -58,6 +62,27 @@ export class Scheduler {
     this.#options = options;
     this.#clock = new BatchClock(options.env.clock, options.interval, { last: options.lastBatchTime, missedBatches: options.missedBatches });
     this.#fingerprint = graphFingerprint(options.graph.descriptor);
+  }
+
+  /** Says what the start took, without the batches that ran again: from here on there is an estimate of the next one. */
+  calibrate(start: MeasuredLife['start']): void {
+    this.#start = start;
+  }
+
+  /** How long the next start would take if the driver died now; undefined until it is known what this one took. */
+  get recoveryEstimate(): RecoveryEstimate | undefined {
+    if (this.#start === undefined) return undefined;
+    const { graph, journal, checkpointer } = this.#options;
+    const { batches } = journal.ledger;
+    const batchesMs = this.#costs.again(batches, graph.stateful.length > 0);
+    const facts = { logBytes: journal.validBytes, stateBytes: checkpointer.stateBytes, batchesMs };
+    return estimateRecovery(facts, { start: this.#start, ...this.#costs.firstOf(batches) });
+  }
+
+  /** Says what the next start would take now. */
+  publishEstimate(): void {
+    if (this.#start === undefined) return;
+    publish('recovery-estimated', () => ({ app: this.#options.app, ...present(this.recoveryEstimate, 'the start was measured') }));
   }
 
   /** Runs again what a crash left: batches from their plans, oldest first. */
@@ -166,7 +191,10 @@ export class Scheduler {
     const { batchTime } = batch;
     const { defaultParallelism } = graph;
     const work = new BatchWork({ app, files: env.files, defaultParallelism, batch, journal, states, tasks });
-    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, hasLost, now: () => env.clock.monotonic() };
+    const now = (): number => env.clock.monotonic();
+    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, hasLost, now };
+    const begunMs = now();
+    let appendMs = 0;
     if (mode === 'state-only') await runBatch(options, mode);
     else {
       const startedMs = this.#clock.nowMs;
@@ -174,7 +202,10 @@ export class Scheduler {
       const started = { ...this.#infoOf(batch, mode === 'rerun'), startedMs, schedulingDelayMs };
       listeners.post('onBatchStarted', () => started);
       const written = await runBatch(options, mode);
-      await journal.append({ kind: 'batch-completed', batchTime, written, stateDigest: work.digest() });
+      const stateDigest = work.digest();
+      const computedMs = now();
+      await journal.append({ kind: 'batch-completed', batchTime, written, stateDigest });
+      appendMs = now() - computedMs;
       const completedMs = this.#clock.nowMs;
       const processingDelayMs = completedMs - startedMs;
       publish('batch-completed', () => ({ app, batchTime, isRerun: mode === 'rerun' }));
@@ -182,6 +213,10 @@ export class Scheduler {
     }
     work.merge();
     journal.release(batch);
+    const { outputMs } = work;
+    const ms = Math.max(0, now() - begunMs - appendMs - outputMs);
+    this.#costs.note({ batchTime, ms, records: recordCountOf(batch), outputMs: outputMs + appendMs }, journal.ledger.batches);
+    this.publishEstimate();
   }
 }
 

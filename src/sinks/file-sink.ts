@@ -40,6 +40,12 @@ interface OpenState {
 }
 
 /** Paths of an output. */
+/** How often the records are looked at while another driver changes them. */
+const LOOKS_MAX = 100;
+
+/** By partition. */
+type FoundRecords = ReadonlyMap<number, { readonly record: FileRecord; readonly isPending: boolean }>;
+
 interface Places {
   readonly fences: string;
   readonly pending: string;
@@ -186,9 +192,11 @@ class FileSink<in T> implements Sink<T> {
     }
   }
 
-  async #fence({ fences }: Places): Promise<SinkFence | undefined> {
-    const last = (await this.#listed(fences)).at(-1);
-    return last === undefined ? undefined : decodeFence(`${fences}/${last}`, await this.#read(`${fences}/${last}`));
+  #fence({ fences }: Places): Promise<SinkFence | undefined> {
+    return this.#again(async () => {
+      const last = (await this.#listed(fences)).at(-1);
+      return last === undefined ? undefined : decodeFence(`${fences}/${last}`, await this.#read(`${fences}/${last}`));
+    });
   }
 
   /** The fence of an epoch is a file that is linked once: of two drivers that claim it, one finds the name taken. */
@@ -215,8 +223,24 @@ class FileSink<in T> implements Sink<T> {
     for (const name of await this.#files.list(scratch)) await this.#files.remove(`${scratch}/${name}`);
   }
 
-  /** The newest record of each partition. One that is pending counts if its file is there. */
-  async #records(places: Places): Promise<ReadonlyMap<number, { readonly record: FileRecord; readonly isPending: boolean }>> {
+  /** Where another driver claims or commits meanwhile, what was listed may be gone: then it is looked at again. */
+  async #again<T>(look: () => Promise<T>): Promise<T> {
+    for (let looks = 1; ; looks++) {
+      try {
+        return await look();
+      } catch (error) {
+        if (!isErrno(error, 'ENOENT') || looks === LOOKS_MAX) throw error;
+      }
+    }
+  }
+
+  /** The newest record of each partition. */
+  #records(places: Places): Promise<FoundRecords> {
+    return this.#again(() => this.#lookAtRecords(places));
+  }
+
+  /** One that is pending counts if its file is there. */
+  async #lookAtRecords(places: Places): Promise<FoundRecords> {
     const newest = new Map<number, { readonly name: string; readonly batchTime: number; readonly isPending: boolean }>();
     const note = (names: readonly string[], isPending: boolean): void => {
       for (const name of names) {

@@ -6,7 +6,8 @@ import { applyEvent, forgetBatches } from '../../../src/journal/apply-event.ts';
 import { BlockCache } from '../../../src/journal/block-cache.ts';
 import { decodeEvent, encodeEvent, EVENT_TYPES } from '../../../src/journal/event-codec.ts';
 import type { BatchPlanned, BlockAdded, JournalEvent } from '../../../src/journal/events.ts';
-import { newIdentity, raiseEpoch, readIdentity, writeIdentity, watchIdentity } from '../../../src/journal/identity.ts';
+import { newIdentity, readIdentity, writeIdentity, watchIdentity } from '../../../src/journal/identity.ts';
+import { raiseEpoch } from '../../../src/journal/raise-epoch.ts';
 import type { BlockDraft } from '../../../src/journal/journal.ts';
 import { decodeLedger, emptyLedger, encodeLedger, type Ledger } from '../../../src/journal/ledger.ts';
 import { lowWater, neededLsn } from '../../../src/journal/low-water.ts';
@@ -263,13 +264,29 @@ describe('the identity', () => {
     await env.files.remove('/identity');
     expect(watch.isOwner()).toBe(false);
   });
-  it('is not raised by a driver that read it before another one raised it', async () => {
+  it('is raised above what another driver has made of it since it was read', async () => {
     const { env } = simulated();
     await writeIdentity(env, '/', newIdentity(env, 'app'));
     const readByBoth = (await readIdentity(env, '/', true)) ?? newIdentity(env, 'none');
     const second = await raiseEpoch(env, '/', readByBoth);
-    await expect(raiseEpoch(env, '/', readByBoth)).rejects.toMatchObject({ code: 'STREAM_FENCED' });
-    expect(await readIdentity(env, '/', true)).toEqual(second);
+    const third = await raiseEpoch(env, '/', readByBoth);
+    expect([second.epoch, third.epoch]).toEqual([1, 2]);
+    expect(await readIdentity(env, '/', true)).toEqual(third);
+  });
+  it('is made once: another one replaces nothing', async () => {
+    const { env } = simulated();
+    const first = newIdentity(env, 'app');
+    await writeIdentity(env, '/', first);
+    await expect(writeIdentity(env, '/', newIdentity(env, 'app'))).rejects.toMatchObject({ code: 'STREAM_FENCED' });
+    expect(await readIdentity(env, '/', true)).toEqual(first);
+    expect(await env.files.list('/')).toEqual(['identity']);
+  });
+  it('is not raised where another store has taken the place', async () => {
+    const { env } = simulated();
+    const first = newIdentity(env, 'app');
+    await writeIdentity(env, '/', newIdentity(env, 'app'));
+    await expect(raiseEpoch(env, '/', first)).rejects.toMatchObject({ code: 'STREAM_FENCED' });
+    expect((await readIdentity(env, '/', true))?.epoch).toBe(0);
   });
   it('refuses damage, and a newer format by its number', async () => {
     const { disk, env } = simulated();

@@ -2,7 +2,8 @@
 // is stopped at every step of its start and of its appends, before and after the step takes effect; the second one starts, appends, and lets it go on.
 import { describe, expect, it } from 'vitest';
 import { createSimEnv, ManualClock, SeededRandom, settle, SimDisk, SimProcess, type SimProcessOptions } from '../../../../src/testing/index.ts';
-import { newIdentity, raiseEpoch, readIdentity, watchIdentity, writeIdentity } from '../../../../src/journal/identity.ts';
+import { newIdentity, readIdentity, watchIdentity, writeIdentity } from '../../../../src/journal/identity.ts';
+import { raiseEpoch } from '../../../../src/journal/raise-epoch.ts';
 import { openWal } from '../../../../src/wal/open-wal.ts';
 import { scanWal } from '../../../../src/wal/scan.ts';
 import { SegmentTakenError } from '../../../../src/wal/segment-files.ts';
