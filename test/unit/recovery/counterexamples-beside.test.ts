@@ -52,6 +52,8 @@ describe('a checkpoint that fails beside the batches', () => {
       onCut: () => undefined,
       onPostponed: () => undefined,
       onFailed: (error) => void failures.push(error),
+      isOwner: () => true,
+      onCovered: () => undefined,
     });
     for (const time of [100, 200]) {
       // As the scheduler does behind each batch; nothing changes in the second.
