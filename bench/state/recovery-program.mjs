@@ -37,6 +37,7 @@ export function create() {
     appName: 'recovery',
     batchInterval: milliseconds(Number(INTERVAL_MS)),
     checkpointInterval: milliseconds(Number(CHECKPOINT_MS)),
+    blockInterval: milliseconds(Math.min(200, Number(INTERVAL_MS) / 4)),
   });
   const initialState = PREPARE === '1' ? Array.from({ length: keys }, (_, index) => [keyOf(index), valueOf(index)]) : [];
   context

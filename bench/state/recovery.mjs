@@ -38,7 +38,9 @@ class Driver {
   /** Resolves with what `find` finds among the events, as soon as it does. */
   until(find) {
     const found = find(this.events);
-    return found === undefined ? new Promise((resolve) => this.#waiting.push({ find, resolve })) : found;
+    if (found !== undefined) return found;
+    const died = this.ended.then((code) => Promise.reject(new Error(`the driver ended with ${code}`)));
+    return Promise.race([died, new Promise((resolve) => this.#waiting.push({ find, resolve }))]);
   }
 
   event(name) {
@@ -51,9 +53,9 @@ class Driver {
   }
 }
 
-/** The commit of the first batch that this life planned, and the time of the batch. */
+/** The commit of the first batch with records that this life planned. An empty one commits nothing. */
 function firstNewCommit(events) {
-  const planned = events.find(({ event }) => event === 'planned');
+  const planned = events.find(({ event, recordCount }) => event === 'planned' && recordCount > 0);
   return planned === undefined ? undefined : events.find(({ event, batchTime }) => event === 'committed' && batchTime === planned.batchTime);
 }
 
