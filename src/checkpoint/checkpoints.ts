@@ -11,7 +11,9 @@ export const HEADS_RETAINED = 2;
 /** Blobs are written in synced batches of about this size. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** So many blobs are read at once. */
-const READ_AT_ONCE = 512;
+const READ_AT_ONCE = 256;
+/** So many reads are under way at once: a store has threads of its own. */
+const READS_AT_ONCE = 4;
 const HEAD_PREFIX = 'head/';
 const BLOB_PREFIXES = ['ledger/', 'state/'];
 
@@ -113,10 +115,10 @@ export class Checkpoints {
   /** Reads blobs that a head names; undefined for one that is missing or is not the one that was written. */
   async readBlobs(refs: readonly BlobRef[]): Promise<readonly (Uint8Array | undefined)[]> {
     const found: (Uint8Array | undefined)[] = [];
-    for (let from = 0; from < refs.length; from += READ_AT_ONCE) {
-      const some = refs.slice(from, from + READ_AT_ONCE);
-      const values = await this.#store.read(some.map((ref) => ref.key));
-      for (const [index, ref] of some.entries()) found.push(payloadOf(ref, values[index]));
+    for (let from = 0; from < refs.length; from += READS_AT_ONCE * READ_AT_ONCE) {
+      const parts = Array.from({ length: READS_AT_ONCE }, (_, part) => refs.slice(from + part * READ_AT_ONCE, from + (part + 1) * READ_AT_ONCE));
+      const read = await Promise.all(parts.map((part) => (part.length === 0 ? [] : this.#store.read(part.map((ref) => ref.key)))));
+      for (const [part, values] of read.entries()) parts[part]?.forEach((ref, index) => found.push(payloadOf(ref, values[index])));
     }
     return found;
   }

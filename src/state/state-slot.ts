@@ -200,7 +200,8 @@ export class StateSlot {
         const delta = new Map<string, EntryChange>();
         decodeSlot(payload, codec, (text, change, entry) => {
           if (index > 0) delta.set(text, change);
-          if (entry === undefined || change === ENTRY_INSERTED) entries.delete(text);
+          // In a base every key comes for the first time.
+          if (entry === undefined || (change === ENTRY_INSERTED && index > 0)) entries.delete(text);
           if (entry !== undefined) entries.set(text, codec === this.#codec ? entry : this.#convert(text, entry, codec));
         });
         if (index > 0) deltas.push(delta);
