@@ -116,8 +116,9 @@ export class Checkpoints {
   async readBlobs(refs: readonly BlobRef[]): Promise<readonly (Uint8Array | undefined)[]> {
     const found: (Uint8Array | undefined)[] = [];
     for (let from = 0; from < refs.length; from += READS_AT_ONCE * READ_AT_ONCE) {
-      const parts = Array.from({ length: READS_AT_ONCE }, (_, part) => refs.slice(from + part * READ_AT_ONCE, from + (part + 1) * READ_AT_ONCE));
-      const read = await Promise.all(parts.map((part) => (part.length === 0 ? [] : this.#store.read(part.map((ref) => ref.key)))));
+      const all = Array.from({ length: READS_AT_ONCE }, (_, part) => refs.slice(from + part * READ_AT_ONCE, from + (part + 1) * READ_AT_ONCE));
+      const parts = all.filter((part) => part.length > 0);
+      const read = await Promise.all(parts.map((part) => this.#store.read(part.map((ref) => ref.key))));
       for (const [part, values] of read.entries()) parts[part]?.forEach((ref, index) => found.push(payloadOf(ref, values[index])));
     }
     return found;

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { crash, SEED, type Crash } from './crash.ts';
 import { createWorld, findings, live } from './world.ts';
 
-const SLOW = { storeDelayMs: 170 };
+const SLOW = { storeDelayMs: 340 };
 
 describe('a run with slow checkpoints', () => {
   it('completes batches between the beginning of a checkpoint and its end', async () => {
