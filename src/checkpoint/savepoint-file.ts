@@ -190,6 +190,14 @@ function headerOf({ app, storeId, epoch, number, headHash, batchTime, lsn, metad
   return { app, storeId, epoch, number, headHash, batchTime, lsn, metadata };
 }
 
+/** The digest that a savepoint names, without a look whether its bytes have it: enough to tell whether it is the one that a store began with. */
+export async function readSavepointDigest(files: FileSystem, path: string): Promise<string> {
+  return withFile(files, path, async (handle) => {
+    await readContents(path, handle);
+    return Buffer.from(await handle.read((await handle.size()) - DIGEST_BYTES, DIGEST_BYTES)).toString('hex');
+  });
+}
+
 /**
  * Reads a savepoint.
  *

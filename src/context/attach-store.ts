@@ -3,7 +3,7 @@ import { toError, UsageError } from '../core/errors.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { guardStore, type GuardedStore } from '../checkpoint/guarded-store.ts';
 import { createMemoryCheckpointStore } from '../checkpoint/memory-checkpoint-store.ts';
-import { readSavepoint } from '../checkpoint/savepoint-file.ts';
+import { readSavepoint, readSavepointDigest } from '../checkpoint/savepoint-file.ts';
 import type { Env } from '../env/env.ts';
 import type { FileLock } from '../env/file-system.ts';
 import { makeDirectoryDurably } from '../env/make-directory.ts';
@@ -83,7 +83,8 @@ async function beginStore(
 ): Promise<boolean> {
   if (reading.kind === 'store') {
     const isThere = (await env.files.stat(path)) !== undefined;
-    const { digest } = isThere ? await readSavepoint(env.files, path) : { digest: reading.origin };
+    // A process manager starts with this option again and again: what is not used is not read.
+    const digest = isThere ? await readSavepointDigest(env.files, path) : reading.origin;
     if (reading.origin !== undefined && digest === reading.origin) return false;
     const found = reading.origin === undefined ? 'began without one' : `began with the savepoint ${reading.origin}`;
     throw new UsageError(

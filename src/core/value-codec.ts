@@ -21,6 +21,9 @@ const ARRAYS = {
 
 type ArrayName = keyof typeof ARRAYS;
 
+/** The classes of typed arrays that values may be of. */
+export const TYPED_ARRAYS: readonly unknown[] = Object.values(ARRAYS);
+
 function tagged(tag: string, text: string): string {
   return `{"$${tag}":${text}}`;
 }

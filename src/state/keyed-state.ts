@@ -1,5 +1,5 @@
 // The state of one operator, in slots. It changes only by the changes of a completed batch; what an attempt does stays in changes of its own until then.
-import type { BlobRef, SlotRef } from '../checkpoint/head.ts';
+import type { SlotRef } from '../checkpoint/head.ts';
 import type { StateChange } from '../core/digest.ts';
 import { KEY_SLOTS } from '../core/key-slot.ts';
 import { JSON_CODEC, type TextCodec } from './state-codec.ts';
@@ -95,11 +95,6 @@ export class KeyedState {
       if (slot?.size === 0 && !slot.isDirty) this.#slots[index] = undefined;
     });
   }
-}
-
-/** The blob that a slot was written to, behind those that stay. */
-export function refOfWrite(uid: string, { slot, entries, keeps }: Pick<SlotWrite, 'slot' | 'entries' | 'keeps'>, blob: BlobRef): SlotRef {
-  return { uid, slot, entries, blobs: [...keeps, blob] };
 }
 
 /** Changes as they go into the digest of a batch. */

@@ -1,6 +1,6 @@
 // State as MessagePack, by the package msgpackr. The one file here that knows it; imported as millrace/msgpack.
 import { UsageError } from '../core/errors.ts';
-import { decodeValue, encodeValue } from '../core/value-codec.ts';
+import { decodeValue, encodeValue, TYPED_ARRAYS } from '../core/value-codec.ts';
 import { optionalPackage } from '../env/optional-package.ts';
 import type { StateCodec } from './state-codec.ts';
 
@@ -17,23 +17,7 @@ interface Msgpackr {
 const DEFAULT_CODEC_MARK = 0xc1;
 
 /** Classes that msgpackr carries, besides plain objects and arrays. */
-const CARRIED: ReadonlySet<unknown> = new Set([
-  Date,
-  Map,
-  Set,
-  Buffer,
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-]);
+const CARRIED: ReadonlySet<unknown> = new Set([Date, Map, Set, Buffer, ...TYPED_ARRAYS]);
 
 /** Deeper values are left to the default codec, which sees a value inside itself. */
 const DEPTH_MAX = 64;

@@ -1,7 +1,8 @@
 // One slot of one operator's state: its entries, what a checkpoint holds of it, what changed since, and what a checkpoint under way still has to write of it.
 import { compactText } from '../core/compact-text.ts';
 import { CorruptionError, toError, UsageError } from '../core/errors.ts';
-import type { BlobRef, SlotRef } from '../checkpoint/head.ts';
+import type { ChangedSlot } from '../checkpoint/checkpoints.ts';
+import type { SlotRef } from '../checkpoint/head.ts';
 import { chooseWrite } from './choose-write.ts';
 import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, joinChanges, noteChange, type EntryChange, type EntryChanges } from './entry-changes.ts';
 import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntries, type SlotEntries } from './slot-codec.ts';
@@ -21,17 +22,7 @@ export interface StoredSlot {
 export type SlotChanges = ReadonlyMap<string, StateEntry | undefined>;
 
 /** What a checkpoint writes of a slot. The entries are those of the moment in which it began, whatever happens to the slot until it is encoded. */
-export interface SlotWrite {
-  readonly slot: number;
-  readonly entries: number;
-  readonly kind: 'base' | 'delta';
-  /** The blobs in front of it that stay. */
-  readonly keeps: readonly BlobRef[];
-  /** The blobs that it takes the place of. */
-  readonly replaces: readonly BlobRef[];
-  /** Encodes it; called once. */
-  encode(): Uint8Array;
-}
+export type SlotWrite = Omit<ChangedSlot, 'uid'>;
 
 interface PendingWrite {
   readonly keepDeltas: number | undefined;

@@ -5,7 +5,7 @@ import { decodeValue, encodeValue } from '../../../src/core/value-codec.ts';
 import type { SlotRef } from '../../../src/checkpoint/head.ts';
 import { chooseWrite, type SlotScene } from '../../../src/state/choose-write.ts';
 import { decodeSlot, encodeSlot } from '../../../src/state/slot-codec.ts';
-import { KeyedState, refOfWrite, type StateSettings } from '../../../src/state/keyed-state.ts';
+import { KeyedState, type StateSettings } from '../../../src/state/keyed-state.ts';
 import { JSON_CODEC, textCodec, type StateCodec, type TextCodec } from '../../../src/state/state-codec.ts';
 import type { SlotWrite, StoredSlot } from '../../../src/state/state-slot.ts';
 import { keepValue, showValue, StateEntry } from '../../../src/state/state-value.ts';
@@ -44,7 +44,7 @@ class Blobs {
         const key = `${number}/${write.slot}`;
         const bytes = write.encode();
         this.values.set(key, bytes);
-        refs.push(refOfWrite('s', write, { key, bytes: bytes.length, crc: 0 }));
+        refs.push({ uid: 's', slot: write.slot, entries: write.entries, blobs: [...write.keeps, { key, bytes: bytes.length, crc: 0 }] });
       }
       state.saved(refs);
       return refs;
