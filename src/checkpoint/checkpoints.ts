@@ -1,8 +1,9 @@
 // Checkpoints in a store: blobs are only added, the head is in the last batch; what no retained head names is removed afterwards.
+import type { ByteWriter } from '../core/bytes.ts';
 import { crc32, sha256Hex } from '../core/checksum.ts';
 import { CorruptionError } from '../core/errors.ts';
 import type { CheckpointStore, StoreChange } from './checkpoint-store.ts';
-import { CHECKPOINT_FORMAT_VERSION, openEnvelope, sealEnvelope, type EnvelopeKind } from './envelope.ts';
+import { CHECKPOINT_FORMAT_VERSION, openEnvelope, PAYLOAD_OFFSET, sealEnvelope, sealWritten, type EnvelopeKind } from './envelope.ts';
 import { decodeHead, encodeHead, numberOfKey, paddedNumber, stateKey, type BlobRef, type Head, type SlotRef } from './head.ts';
 
 /** How many heads are kept. */
@@ -35,7 +36,9 @@ export interface ChangedSlot {
   /** The blobs of the checkpoint before that do not. */
   readonly replaces: readonly BlobRef[];
   /** Encodes it. Called once, when its turn comes. */
-  encode(): Uint8Array;
+  write(writer: ByteWriter): void;
+  /** Called with what was written, which nothing changes any more. */
+  written(payload: Uint8Array): void;
 }
 
 /** A slot with all its blobs, as another store wrote them. */
@@ -131,8 +134,8 @@ export class Checkpoints {
    */
   async write(draft: CheckpointDraft, breathe: Breathe = () => undefined): Promise<StoredHead> {
     const { number, lsn, batchTime, app, storeId, metadata } = draft;
-    const seal = (kind: EnvelopeKind, payload: Uint8Array): Uint8Array =>
-      sealEnvelope({ kind, number, previous: draft.previous?.head.number ?? 0, lsn, payload });
+    const previousNumber = draft.previous?.head.number ?? 0;
+    const seal = (kind: EnvelopeKind, payload: Uint8Array): Uint8Array => sealEnvelope({ kind, number, previous: previousNumber, lsn, payload });
     const batch = new BlobBatch(this.#store);
     const slots = [...draft.kept];
     const replaced: string[] = [];
@@ -143,7 +146,9 @@ export class Checkpoints {
       if (pause !== undefined) await pause;
       // A slot without entries has no blob.
       if (entries === 0) continue;
-      slots.push({ uid, slot, entries, blobs: [...keeps, batch.put(stateKey(uid, slot, { number, kind }), seal(kind, changed.encode()))] });
+      const value = sealWritten({ kind, number, previous: previousNumber, lsn }, (writer) => changed.write(writer));
+      changed.written(value.subarray(PAYLOAD_OFFSET));
+      slots.push({ uid, slot, entries, blobs: [...keeps, batch.put(stateKey(uid, slot, { number, kind }), value)] });
       if (batch.bytes >= BATCH_BYTES_MAX) await batch.write();
     }
     const ledger = batch.put(`ledger/${paddedNumber(number)}`, seal('ledger', draft.ledger));

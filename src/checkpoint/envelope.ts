@@ -1,5 +1,5 @@
 // What stands round every value in the checkpoint store. LevelDB does not report all damage, so nothing that comes out of it is believed without this.
-import { ByteReader, written } from '../core/bytes.ts';
+import { ByteReader, written, type ByteWriter } from '../core/bytes.ts';
 import { crc32 } from '../core/checksum.ts';
 
 /** The version this code writes, and the only one it reads. Part of the format. */
@@ -9,6 +9,9 @@ const MAGIC = 0x4b43524d; // "MRCK"
 
 const CHECKSUM_OFFSET = 4;
 const BODY_OFFSET = 8;
+const LENGTH_OFFSET = 40;
+/** Where the payload begins. */
+export const PAYLOAD_OFFSET = 44;
 
 /** What a value is; the numbers are part of the format. */
 export const ENVELOPE_KINDS = { head: 1, ledger: 2, base: 3, delta: 4 } as const;
@@ -34,15 +37,25 @@ export type EnvelopeReading =
   | { readonly kind: 'version'; readonly version: number }
   | { readonly kind: 'bad'; readonly why: string };
 
+/**
+ * Makes a value in its envelope.
+ *
+ * @param write - Writes the payload. Must not call this function.
+ */
+export function sealWritten({ kind, number, previous, lsn }: Omit<Envelope, 'payload'>, write: (writer: ByteWriter) => void): Uint8Array {
+  const sealed = written((writer) => {
+    // Checksum and length take the places of the 0 once everything behind them is there.
+    writer.u32(MAGIC).u32(0).u32(CHECKPOINT_FORMAT_VERSION).u32(ENVELOPE_KINDS[kind]).u64(number).u64(previous).u64(lsn).u32(0);
+    write(writer);
+  });
+  sealed.writeUInt32LE(sealed.length - PAYLOAD_OFFSET, LENGTH_OFFSET);
+  sealed.writeUInt32LE(crc32(sealed.subarray(BODY_OFFSET)), CHECKSUM_OFFSET);
+  return sealed;
+}
+
 /** Puts a value into its envelope. */
 export function sealEnvelope(envelope: Envelope): Uint8Array {
-  const { kind, number, previous, lsn, payload } = envelope;
-  const sealed = written((writer) => {
-    // The checksum takes the place of the 0 once everything behind it is there.
-    writer.u32(MAGIC).u32(0).u32(CHECKPOINT_FORMAT_VERSION).u32(ENVELOPE_KINDS[kind]).u64(number).u64(previous).u64(lsn).u32(payload.length).raw(payload);
-  });
-  new DataView(sealed.buffer, sealed.byteOffset).setUint32(CHECKSUM_OFFSET, crc32(sealed.subarray(BODY_OFFSET)), true);
-  return sealed;
+  return sealWritten(envelope, (writer) => void writer.raw(envelope.payload));
 }
 
 function kindOf(code: number): EnvelopeKind | undefined {

@@ -87,23 +87,31 @@ const scratch = new ByteWriter(SCRATCH_BYTES);
  *
  * @param write - Must not call this function.
  */
-export function written(write: (writer: ByteWriter) => void): Uint8Array {
+export function written(write: (writer: ByteWriter) => void): Buffer {
   write(scratch.restart());
   return Buffer.from(scratch.finish());
 }
 
+/** The 64-bit number at an offset, which must be below 2^53; RangeError if it is not. */
+export function readU64(bytes: Buffer, offset: number): number {
+  const value = bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 4) * 0x1_0000_0000;
+  if (!Number.isSafeInteger(value)) throw new RangeError(`Cannot read a number as it must be below 2^53: found a larger one at offset ${offset}`);
+  return value;
+}
+
 /** Reads a sequence of bytes; reading past the end throws RangeError. */
 export class ByteReader {
-  readonly #bytes: Buffer;
+  /** All bytes, what was read as well. */
+  readonly bytes: Buffer;
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** How many bytes are left. */
   get left(): number {
-    return this.#bytes.length - this.#offset;
+    return this.bytes.length - this.#offset;
   }
 
   #take(count: number): number {
@@ -115,35 +123,29 @@ export class ByteReader {
 
   /** Reads an unsigned 32-bit number. */
   u32(): number {
-    return this.#bytes.readUInt32LE(this.#take(4));
-  }
-
-  /** Reads `count` unsigned 32-bit numbers. */
-  u32s(count: number): Uint32Array {
-    const offset = this.#take(4 * count);
-    const numbers = new Uint32Array(count);
-    for (let index = 0; index < count; index++) numbers[index] = this.#bytes.readUInt32LE(offset + 4 * index);
-    return numbers;
+    return this.bytes.readUInt32LE(this.#take(4));
   }
 
   /** Reads a 64-bit number, which must be below 2^53. */
   u64(): number {
-    const offset = this.#take(8);
-    const value = this.#bytes.readUInt32LE(offset) + this.#bytes.readUInt32LE(offset + 4) * 0x1_0000_0000;
-    if (!Number.isSafeInteger(value)) throw new RangeError(`Cannot read a number as it must be below 2^53: found a larger one at offset ${offset}`);
-    return value;
+    return readU64(this.bytes, this.#take(8));
+  }
+
+  /** Passes over `count` bytes; returns where they begin in {@link bytes}. */
+  skip(count: number): number {
+    return this.#take(count);
   }
 
   /** Reads `count` bytes, without a copy. */
   raw(count: number): Uint8Array {
     const offset = this.#take(count);
-    return this.#bytes.subarray(offset, offset + count);
+    return this.bytes.subarray(offset, offset + count);
   }
 
   /** Reads a 32-bit length and as many bytes of UTF-8. */
   text(): string {
     const length = this.u32();
     const offset = this.#take(length);
-    return this.#bytes.toString('utf8', offset, offset + length);
+    return this.bytes.toString('utf8', offset, offset + length);
   }
 }

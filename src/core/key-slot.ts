@@ -8,14 +8,26 @@ export const KEY_SLOTS = 1024;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-function hashText(text: string): number {
-  let hash = FNV_OFFSET;
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME);
-  hash ^= hash >>> 16;
+function finish(mixed: number): number {
+  let hash = mixed ^ (mixed >>> 16);
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;
   hash = Math.imul(hash, 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The hash of a text, 32 bits. */
+export function hashText(text: string): number {
+  let hash = FNV_OFFSET;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME);
+  return finish(hash);
+}
+
+/** The hash of the text that some bytes are, one for each character: the same as that of the text. */
+export function hashLatin1(bytes: Uint8Array, from: number, to: number): number {
+  let hash = FNV_OFFSET;
+  for (let index = from; index < to; index++) hash = Math.imul(hash ^ (bytes[index] as number), FNV_PRIME);
+  return finish(hash);
 }
 
 /** What makes two keys the same in a `Map`: a string is itself, everything else is the canonical text of its value behind a mark no string key begins with twice. */

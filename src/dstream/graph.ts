@@ -16,7 +16,8 @@ import type { RddScope } from '../rdd/scope.ts';
 import type { Sink } from '../sinks/sink.ts';
 import type { PolledSource } from '../sources/polled-source.ts';
 import type { Receiver } from '../sources/receiver.ts';
-import type { KeyedState, StateSettings } from '../state/keyed-state.ts';
+import type { KeyedState } from '../state/keyed-state.ts';
+import type { StateSettings } from '../state/state-slot.ts';
 import type { StateMigration } from '../state/migrate-state.ts';
 import type { SlotChanges } from '../state/state-slot.ts';
 

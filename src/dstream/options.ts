@@ -3,6 +3,7 @@ import { optionError, partitionsOption, refuseUnknownOptions, wholeOption } from
 import type { Duration } from '../core/time.ts';
 import { migratesFrom, type StateMigration } from '../state/migrate-state.ts';
 import { codecOption, JSON_CODEC, type StateCodec } from '../state/state-codec.ts';
+import type { StateSettings } from '../state/state-slot.ts';
 import type { Graph, StateSpec } from './graph.ts';
 
 /** Options of an operator, a source or an output. */
@@ -149,7 +150,7 @@ function migrationsOption(owner: string, version: number, migrations: readonly S
   return migrations;
 }
 
-function resolveState(kind: string, { initialState, state = {} }: StatefulOptions, isOrdered: boolean): StateSpec {
+function resolveState(kind: string, { initialState, state = {} }: StatefulOptions, use: Pick<StateSettings, 'isOrdered' | 'isScanned'>): StateSpec {
   refuseUnknownOptions(`${kind}.state`, state, ['codec', 'readCodecs', 'version', 'migrations']);
   const owner = `${kind}.state`;
   const codec = codecOption(owner, 'codec', state.codec);
@@ -158,7 +159,7 @@ function resolveState(kind: string, { initialState, state = {} }: StatefulOption
   const migrations = migrationsOption(owner, version, state.migrations);
   const oldest = migratesFrom(version, migrations);
   return {
-    settings: { codecs: [codec, ...readCodecs, ...(codec === JSON_CODEC ? [] : [JSON_CODEC])], isOrdered },
+    settings: { codecs: [codec, ...readCodecs, ...(codec === JSON_CODEC ? [] : [JSON_CODEC])], ...use },
     versions: {
       ...(version === 1 ? {} : { stateVersion: version }),
       ...(oldest === version ? {} : { migratesFrom: oldest }),
@@ -179,7 +180,7 @@ export interface ResolvedStateful {
 /** Checks the options of an operator that keeps state. */
 export function resolveStatefulOptions(graph: Graph, kind: string, options: StatefulOptions): ResolvedStateful {
   const resolved = resolveShuffleOptions(graph, kind, { options, also: ['initialState', 'state'] });
-  return { ...resolved, state: resolveState(kind, options, false), timeoutMs: undefined };
+  return { ...resolved, state: resolveState(kind, options, { isOrdered: false, isScanned: true }), timeoutMs: undefined };
 }
 
 /** Checks the options of `mapWithState`. */
@@ -187,5 +188,5 @@ export function resolveMapWithStateOptions(graph: Graph, kind: string, options: 
   const resolved = resolveShuffleOptions(graph, kind, { options, also: ['initialState', 'state', 'timeout'] });
   const { timeout } = options;
   const timeoutMs = timeout === undefined ? undefined : wholeOption(kind, 'timeout', { value: timeout, fallback: timeout, min: 1 });
-  return { ...resolved, state: resolveState(kind, options, timeoutMs !== undefined), timeoutMs };
+  return { ...resolved, state: resolveState(kind, options, { isOrdered: timeoutMs !== undefined, isScanned: false }), timeoutMs };
 }

@@ -1,4 +1,5 @@
-// Pure: what happened to the keys of a slot since it was last written, in an order that gives the same order of keys when it is read back. The order matters: it is the order of the rows.
+// What happened to the keys of a slot since it was last written, in an order that gives the same order of keys when it is read back. The order matters: it is the order of the rows.
+import type { StateEntry } from './state-value.ts';
 
 /** The key was there and keeps its place. */
 export const ENTRY_SET = 0;
@@ -10,19 +11,39 @@ export const ENTRY_REMOVED = 2;
 /** What happened to a key. */
 export type EntryChange = typeof ENTRY_SET | typeof ENTRY_INSERTED | typeof ENTRY_REMOVED;
 
+/** Told of one key: what happened to it, and what it holds now; undefined where it went. */
+export type VisitChange = (text: string, change: EntryChange, entry: StateEntry | undefined) => void;
+
 /** The keys that changed, by their text. */
-export type EntryChanges = ReadonlyMap<string, EntryChange>;
+export class EntryChanges {
+  readonly #entries = new Map<string, StateEntry | undefined>();
+  readonly #inserted = new Set<string>();
 
-/** Notes one more change. A key that came since stays one that came, wherever it is set; one that comes again moves to the end. */
-export function noteChange(changes: Map<string, EntryChange>, text: string, change: EntryChange): void {
-  if (change === ENTRY_INSERTED) changes.delete(text);
-  else if (change === ENTRY_SET && changes.get(text) === ENTRY_INSERTED) return;
-  changes.set(text, change);
-}
+  /** How many keys changed. */
+  get size(): number {
+    return this.#entries.size;
+  }
 
-/** The changes of several blobs as those of one. */
-export function joinChanges(blobs: readonly EntryChanges[]): Map<string, EntryChange> {
-  const joined = new Map<string, EntryChange>();
-  for (const changes of blobs) for (const [text, change] of changes) noteChange(joined, text, change);
-  return joined;
+  /** Notes that a key that was there holds something else. One that came since stays one that came. */
+  set(text: string, entry: StateEntry): void {
+    this.#entries.set(text, entry);
+  }
+
+  /** Notes that a key came, or moved behind all others. */
+  insert(text: string, entry: StateEntry): void {
+    this.#entries.delete(text);
+    this.#entries.set(text, entry);
+    this.#inserted.add(text);
+  }
+
+  /** Notes that a key went. */
+  remove(text: string): void {
+    this.#entries.set(text, undefined);
+    this.#inserted.delete(text);
+  }
+
+  /** Tells each key once. */
+  visit(each: VisitChange): void {
+    for (const [text, entry] of this.#entries) each(text, entry === undefined ? ENTRY_REMOVED : this.#inserted.has(text) ? ENTRY_INSERTED : ENTRY_SET, entry);
+  }
 }

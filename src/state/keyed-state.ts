@@ -2,22 +2,15 @@
 import type { SlotRef } from '../checkpoint/head.ts';
 import type { StateChange } from '../core/digest.ts';
 import { KEY_SLOTS } from '../core/key-slot.ts';
+import type { StateEntries } from './slot-entries.ts';
 import { JSON_CODEC, type TextCodec } from './state-codec.ts';
-import { StateSlot, type SlotChanges, type SlotWrite, type StoredSlot } from './state-slot.ts';
-import { valueText, type StateEntry } from './state-value.ts';
+import { StateSlot, type SlotChanges, type SlotWrite, type StateSettings, type StoredSlot } from './state-slot.ts';
+import { valueText } from './state-value.ts';
 
-const NO_ENTRIES: ReadonlyMap<string, StateEntry> = new Map();
-
-/** How an operator keeps its state. */
-export interface StateSettings {
-  /** The codec that writes, then those that may have written before. */
-  readonly codecs: readonly [TextCodec, ...TextCodec[]];
-  /** Whether the keys of a slot stand in the order in which they were touched last. */
-  readonly isOrdered: boolean;
-}
+const NO_ENTRIES: StateEntries = new Map();
 
 /** The settings of an operator that has none of its own. */
-export const DEFAULT_STATE: StateSettings = { codecs: [JSON_CODEC], isOrdered: false };
+export const DEFAULT_STATE: StateSettings = { codecs: [JSON_CODEC], isOrdered: false, isScanned: false };
 
 /** What a checkpoint takes of the state of an operator. */
 export interface StateWrite {
@@ -44,11 +37,11 @@ export class KeyedState {
     this.uid = uid;
     [this.codec] = settings.codecs;
     this.#settings = settings;
-    for (const slot of stored) this.#slots[slot.ref.slot] = new StateSlot(slot.ref.slot, settings.codecs, slot);
+    for (const slot of stored) this.#slots[slot.ref.slot] = new StateSlot(slot.ref.slot, settings, slot);
   }
 
   /** The entries of a slot, by the text of their key. */
-  slot(slot: number): ReadonlyMap<string, StateEntry> {
+  slot(slot: number): StateEntries {
     return this.#slots[slot]?.entries ?? NO_ENTRIES;
   }
 
@@ -69,10 +62,10 @@ export class KeyedState {
     if (changes.size === 0) return;
     let held = this.#slots[slot];
     if (held === undefined) {
-      held = new StateSlot(slot, this.#settings.codecs);
+      held = new StateSlot(slot, this.#settings);
       this.#slots[slot] = held;
     }
-    held.merge(changes, this.#settings.isOrdered);
+    held.merge(changes);
   }
 
   /** Begins a checkpoint of what is there now. Batches may go on: {@link merge} keeps aside what is not encoded yet. Must be followed by {@link saved}. */

@@ -3,6 +3,7 @@ import { keyOfText } from '../core/key-slot.ts';
 import { UsageError } from '../core/errors.ts';
 import type { BatchTime } from '../core/time.ts';
 import type { TextCodec } from './state-codec.ts';
+import type { StateEntries } from './slot-entries.ts';
 import type { SlotChanges } from './state-slot.ts';
 import { keepFor, showValue, StateEntry } from './state-value.ts';
 
@@ -129,11 +130,7 @@ function outcome(held: StateEntry | undefined, state: KeyState, { timeoutMs, bat
  * Calls the function for each value of each key of `incoming`, in their order, then for each key of `entries` without data that was touched before `batchTime - timeoutMs`.
  * Changes nothing it is given. Where there is a timeout, `entries` stand in the order in which they were touched last.
  */
-export function mapSlot(
-  entries: ReadonlyMap<string, StateEntry>,
-  incoming: ReadonlyMap<string, { readonly value: readonly unknown[] }>,
-  settings: MapSettings,
-): SlotMapping {
+export function mapSlot(entries: StateEntries, incoming: ReadonlyMap<string, { readonly value: readonly unknown[] }>, settings: MapSettings): SlotMapping {
   const { map, batchTime, timeoutMs } = settings;
   const rows: unknown[] = [];
   const changes = new Map<string, StateEntry | undefined>();
@@ -167,11 +164,7 @@ export function mapSlot(
 }
 
 /** All entries of a slot as the changes leave it, in the order that they have then. */
-export function* withChanges(
-  entries: ReadonlyMap<string, StateEntry>,
-  changes: SlotChanges,
-  isOrdered: boolean,
-): Generator<readonly [string, StateEntry], void, undefined> {
+export function* withChanges(entries: StateEntries, changes: SlotChanges, isOrdered: boolean): Generator<readonly [string, StateEntry], void, undefined> {
   for (const [text, held] of entries) {
     if (!changes.has(text)) yield [text, held];
     else if (!isOrdered) {

@@ -2,7 +2,8 @@
 import { toError, UsageError } from '../core/errors.ts';
 import { KEY_SLOTS, keyOfText, keyText, slotOfText } from '../core/key-slot.ts';
 import { encodeValue } from '../core/value-codec.ts';
-import { KeyedState, type StateSettings } from './keyed-state.ts';
+import { KeyedState } from './keyed-state.ts';
+import type { StateSettings } from './state-slot.ts';
 import { keepFor, showValue, type StateEntry } from './state-value.ts';
 
 /**

@@ -1,13 +1,26 @@
 // One slot of one operator's state: its entries, what a checkpoint holds of it, what changed since, and what a checkpoint under way still has to write of it.
+import type { ByteWriter } from '../core/bytes.ts';
 import { compactText } from '../core/compact-text.ts';
 import { CorruptionError, toError, UsageError } from '../core/errors.ts';
 import type { ChangedSlot } from '../checkpoint/checkpoints.ts';
 import type { SlotRef } from '../checkpoint/head.ts';
 import { chooseWrite } from './choose-write.ts';
-import { ENTRY_INSERTED, ENTRY_REMOVED, ENTRY_SET, joinChanges, noteChange, type EntryChange, type EntryChanges } from './entry-changes.ts';
-import { codecOfSlot, decodeSlot, encodeSlot, type BlobEntries, type SlotEntries } from './slot-codec.ts';
+import { EntryChanges } from './entry-changes.ts';
+import { PackedEntries } from './packed-entries.ts';
+import { codecOfSlot, readSections, visitSection, writeBase, writeDelta, type SlotSection } from './slot-codec.ts';
+import { SlotEntries, type StateEntries } from './slot-entries.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepFor, showValue, type StateEntry } from './state-value.ts';
+
+/** How the state of an operator is kept. */
+export interface StateSettings {
+  /** The codec that writes, then those that may have written before. */
+  readonly codecs: readonly [TextCodec, ...TextCodec[]];
+  /** Whether the keys of a slot stand in the order in which they were touched last. */
+  readonly isOrdered: boolean;
+  /** Whether every batch reads all keys: then all are kept decoded. */
+  readonly isScanned: boolean;
+}
 
 /** A slot as a checkpoint holds it: its blobs were checked, not decoded. */
 export interface StoredSlot {
@@ -26,42 +39,47 @@ export type SlotWrite = Omit<ChangedSlot, 'uid'>;
 
 interface PendingWrite {
   readonly keepDeltas: number | undefined;
+  /** What changed since the checkpoint before. */
   readonly changes: EntryChanges;
-  /** What the keys hold that changed since the checkpoint before. */
-  readonly fresh: ReadonlyMap<string, StateEntry | undefined>;
-  /** The entries to write, once the slot has changed. */
-  captured: BlobEntries | undefined;
+  /** The entries as they were, once the slot has changed and all of them are to be written. */
+  captured: SlotEntries | undefined;
+  /** What was written. */
+  bytes: Uint8Array | undefined;
 }
 
-const NOTHING: BlobEntries = { texts: [], changes: undefined, entries: [] };
+/** A delta of the newest checkpoint. Its bytes are kept: joined with others, they are written again as they are. */
+interface StoredDelta {
+  /** How many keys it has; one that is in several of the deltas joined in it counts for each. */
+  readonly keys: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A slot with fewer entries takes less when they are decoded. */
+const PACKED_MIN = 32;
 
 /** One slot. */
 export class StateSlot {
   readonly #slot: number;
+  readonly #settings: StateSettings;
   readonly #codec: TextCodec;
-  /** The codecs that blobs may have been written with. */
-  readonly #codecs: readonly TextCodec[];
   /** Undefined until the slot is touched for the first time. */
   #entries: SlotEntries | undefined;
   #payloads: readonly Uint8Array[] = [];
   #ref: SlotRef | undefined;
-  /** The keys of each delta of `ref`. */
-  #deltas: readonly EntryChanges[] = [];
-  #changes = new Map<string, EntryChange>();
-  /** What the keys of `#changes` hold: they were touched just now, to find them in all entries again would take longer. */
-  #fresh = new Map<string, StateEntry | undefined>();
+  #deltas: readonly StoredDelta[] = [];
+  #changes = new EntryChanges();
   #pending: PendingWrite | undefined;
   /** Whether all of it must be written afresh. */
   #isConverted = false;
   /** Whether the blobs of `ref` are not in the checkpoint store. */
   #isElsewhere = false;
 
-  constructor(slot: number, codecs: readonly [TextCodec, ...TextCodec[]], stored?: StoredSlot) {
+  constructor(slot: number, settings: StateSettings, stored?: StoredSlot) {
     this.#slot = slot;
-    this.#codec = codecs[0];
-    this.#codecs = codecs;
+    this.#settings = settings;
+    [this.#codec] = settings.codecs;
     if (stored === undefined) {
-      this.#entries = new Map();
+      this.#entries = new SlotEntries();
       return;
     }
     this.#ref = stored.ref;
@@ -96,31 +114,28 @@ export class StateSlot {
    *
    * @throws {CorruptionError} If the bytes of a checkpoint are none, though their checksum fits.
    */
-  get entries(): ReadonlyMap<string, StateEntry> {
-    return this.#entries ?? this.#decode();
+  get entries(): StateEntries {
+    return this.#held();
   }
 
   /**
-   * Makes the changes of a completed batch.
-   *
-   * @param isOrdered - Whether a key that is set moves behind all others, as where the oldest is to be found first.
+   * Makes the changes of a completed batch. Where keys stand in the order of their last touch, one that is set moves behind all others.
    */
-  merge(changes: SlotChanges, isOrdered: boolean): void {
-    const entries = this.#entries ?? this.#decode();
-    this.#capture();
+  merge(changes: SlotChanges): void {
+    const entries = this.#held();
+    const pending = this.#pending;
+    // A checkpoint under way that writes all of it writes what was there when it began.
+    if (pending !== undefined && pending.keepDeltas === undefined && pending.bytes === undefined) pending.captured ??= entries.frozen();
+    const { isOrdered } = this.#settings;
     for (const [found, entry] of changes) {
       const text = compactText(found);
       if (entry === undefined) {
-        if (!entries.delete(text)) continue;
-        noteChange(this.#changes, text, ENTRY_REMOVED);
-        this.#fresh.set(text, undefined);
-        continue;
-      }
-      const stays = !isOrdered && entries.has(text);
-      if (!stays) entries.delete(text);
-      entries.set(text, entry);
-      noteChange(this.#changes, text, stays ? ENTRY_SET : ENTRY_INSERTED);
-      this.#fresh.set(text, entry);
+        if (entries.delete(text)) this.#changes.remove(text);
+      } else if (isOrdered) {
+        entries.append(text, entry);
+        this.#changes.insert(text, entry);
+      } else if (entries.set(text, entry)) this.#changes.set(text, entry);
+      else this.#changes.insert(text, entry);
     }
   }
 
@@ -132,17 +147,15 @@ export class StateSlot {
           slot: this.#slot,
           entries: this.size,
           hasBase: this.#ref !== undefined,
-          deltas: this.#deltas.map((delta) => delta.size),
+          deltas: this.#deltas.map((delta) => delta.keys),
           changed: this.#changes.size,
         });
     const keepDeltas = choice.kind === 'delta' ? choice.keepDeltas : undefined;
-    const changes = keepDeltas === undefined ? this.#changes : joinChanges([...this.#deltas.slice(keepDeltas), this.#changes]);
-    const pending: PendingWrite = { keepDeltas, changes, fresh: this.#fresh, captured: undefined };
+    const pending: PendingWrite = { keepDeltas, changes: this.#changes, captured: undefined, bytes: undefined };
     const blobs = this.#isElsewhere ? [] : (this.#ref?.blobs ?? []);
     const kept = keepDeltas === undefined ? 0 : 1 + keepDeltas;
     this.#pending = pending;
-    this.#changes = new Map();
-    this.#fresh = new Map();
+    this.#changes = new EntryChanges();
     this.#isConverted = false;
     return {
       slot: this.#slot,
@@ -150,12 +163,8 @@ export class StateSlot {
       kind: choice.kind,
       keeps: blobs.slice(0, kept),
       replaces: blobs.slice(kept),
-      encode: () => {
-        const bytes = encodeSlot(pending.captured ?? this.#select(pending), this.#codec);
-        // What is encoded needs no copy any more.
-        pending.captured = NOTHING;
-        return bytes;
-      },
+      write: (writer) => this.#write(writer, pending),
+      written: (payload) => this.#written(payload, pending),
     };
   }
 
@@ -163,58 +172,96 @@ export class StateSlot {
   saved(ref: SlotRef | undefined): void {
     this.#ref = ref;
     this.#isElsewhere = false;
-    if (this.#pending !== undefined) {
-      const { keepDeltas, changes } = this.#pending;
-      this.#deltas = keepDeltas === undefined ? [] : [...this.#deltas.slice(0, keepDeltas), changes];
-      this.#pending = undefined;
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    const { keepDeltas, changes, bytes } = pending;
+    if (keepDeltas === undefined || bytes === undefined) this.#deltas = [];
+    else {
+      const joined = this.#deltas.slice(keepDeltas);
+      this.#deltas = [...this.#deltas.slice(0, keepDeltas), { keys: joined.reduce((sum, { keys }) => sum + keys, changes.size), bytes }];
     }
+    this.#pending = undefined;
   }
 
-  /** Keeps what a checkpoint under way has not encoded yet, before it changes. */
-  #capture(): void {
-    if (this.#pending !== undefined) this.#pending.captured ??= this.#select(this.#pending);
+  #write(writer: ByteWriter, pending: PendingWrite): void {
+    if (pending.keepDeltas === undefined) return writeBase(writer, pending.captured ?? this.#held(), this.#codec);
+    for (const { bytes } of this.#deltas.slice(pending.keepDeltas)) writer.raw(bytes);
+    writeDelta(writer, pending.changes, this.#codec);
   }
 
-  #select({ keepDeltas, changes, fresh }: PendingWrite): BlobEntries {
-    const held = this.entries;
-    if (keepDeltas === undefined) return { texts: [...held.keys()], changes: undefined, entries: [...held.values()] };
-    const texts = [...changes.keys()];
-    return { texts, changes: [...changes.values()], entries: texts.map((text) => fresh.get(text) ?? held.get(text)) };
+  /** Keeps what was written. A base takes the place of the decoded entries: what changed meanwhile is put upon it. */
+  #written(payload: Uint8Array, pending: PendingWrite): void {
+    pending.captured = undefined;
+    pending.bytes = payload;
+    if (pending.keepDeltas !== undefined) return;
+    const [section] = readSections(payload, this.#codec);
+    if (section === undefined || !this.#isPacked(section.count)) return;
+    const packed = new SlotEntries(this.#pack(section));
+    this.#changes.visit((text, change, entry) => packed.apply(text, change, entry));
+    this.#entries = packed;
+  }
+
+  #isPacked(count: number): boolean {
+    return !this.#settings.isScanned && count >= PACKED_MIN;
+  }
+
+  #pack(section: SlotSection): PackedEntries {
+    return new PackedEntries(section, this.#codec, (why) => this.#corrupt(why));
+  }
+
+  #held(): SlotEntries {
+    return this.#entries ?? this.#decode();
   }
 
   #decode(): SlotEntries {
-    const entries: SlotEntries = new Map();
-    const deltas: Map<string, EntryChange>[] = [];
+    const [base, ...deltas] = this.#payloads;
+    const stored: StoredDelta[] = [];
+    let entries = new SlotEntries();
     try {
-      for (const [index, payload] of this.#payloads.entries()) {
-        const codec = this.#codecOf(payload);
-        const delta = new Map<string, EntryChange>();
-        decodeSlot(payload, codec, (text, change, entry) => {
-          if (index > 0) delta.set(text, change);
-          // In a base every key comes for the first time.
-          if (entry === undefined || (change === ENTRY_INSERTED && index > 0)) entries.delete(text);
-          if (entry !== undefined) entries.set(text, codec === this.#codec ? entry : this.#convert(text, entry, codec));
-        });
-        if (index > 0) deltas.push(delta);
-      }
+      if (base !== undefined) entries = this.#decodeBase(base);
+      for (const bytes of deltas) stored.push({ keys: this.#applyTo(entries, bytes), bytes });
     } catch (thrown) {
-      if (thrown instanceof CorruptionError) throw thrown;
-      throw this.#corrupt(toError(thrown).message, thrown);
+      throw this.#corrupt(thrown);
     }
-    if (entries.size !== this.#ref?.entries) throw this.#corrupt(`it has ${entries.size} entries, the checkpoint says ${String(this.#ref?.entries)}`);
+    if (entries.size !== this.#ref?.entries)
+      throw this.#corrupt(new RangeError(`it has ${entries.size} entries, the checkpoint says ${String(this.#ref?.entries)}`));
     this.#entries = entries;
-    this.#deltas = deltas;
+    this.#deltas = stored;
     this.#payloads = [];
     return entries;
   }
 
+  #decodeBase(bytes: Uint8Array): SlotEntries {
+    const codec = this.#codecOf(bytes);
+    const sections = readSections(bytes, codec);
+    const [section] = sections;
+    if (section === undefined || sections.length > 1) throw new RangeError(`a base must have one section: found ${sections.length}`);
+    if (codec === this.#codec && this.#isPacked(section.count)) return new SlotEntries(this.#pack(section));
+    const entries = new SlotEntries();
+    this.#applyTo(entries, bytes);
+    return entries;
+  }
+
+  /** Does what a blob says; returns how many keys it has. */
+  #applyTo(entries: SlotEntries, bytes: Uint8Array): number {
+    const codec = this.#codecOf(bytes);
+    let keys = 0;
+    for (const section of readSections(bytes, codec)) {
+      keys += section.count;
+      visitSection(section, codec, (text, change, entry) =>
+        entries.apply(text, change, entry === undefined || codec === this.#codec ? entry : this.#convert(text, entry, codec)),
+      );
+    }
+    return keys;
+  }
+
   #codecOf(payload: Uint8Array): TextCodec {
     const name = codecOfSlot(payload);
-    const codec = this.#codecs.find((each) => each.name === name);
+    const codec = this.#settings.codecs.find((each) => each.name === name);
     if (codec !== undefined) return codec;
     throw new UsageError(
       'STREAM_CODEC',
-      `Cannot read the state of "${this.#ref?.uid ?? ''}" as its codec must be one of ${this.#codecs.map((each) => `"${each.name}"`).join(', ')}: it was written by "${name}". Give that one in readCodecs`,
+      `Cannot read the state of "${this.#ref?.uid ?? ''}" as its codec must be one of ${this.#settings.codecs.map((each) => `"${each.name}"`).join(', ')}: it was written by "${name}". Give that one in readCodecs`,
     );
   }
 
@@ -222,8 +269,12 @@ export class StateSlot {
     return keepFor(text, showValue(entry, from), { codec: this.#codec, at: entry.at });
   }
 
-  #corrupt(why: string, cause?: unknown): CorruptionError {
+  #corrupt(thrown: unknown): Error {
+    const error = toError(thrown);
+    if (error instanceof CorruptionError || error instanceof UsageError) return error;
     const what = `slot ${this.#slot} of "${this.#ref?.uid ?? ''}"`;
-    return new CorruptionError('STREAM_CHECKPOINT_CORRUPT', `Cannot read ${what} as a checkpoint holds it as it must be a slot: ${why}`, { cause });
+    return new CorruptionError('STREAM_CHECKPOINT_CORRUPT', `Cannot read ${what} as a checkpoint holds it as it must be a slot: ${error.message}`, {
+      cause: error,
+    });
   }
 }

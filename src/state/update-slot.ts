@@ -1,6 +1,7 @@
 // Pure: updateStateByKey on one slot. The function is called for every key that has state or new values; undefined removes the key.
 import { keyOfText } from '../core/key-slot.ts';
 import { JSON_CODEC, type TextCodec } from './state-codec.ts';
+import type { StateEntries } from './slot-entries.ts';
 import type { SlotChanges } from './state-slot.ts';
 import { isSameValue, keepFor, showValue, type StateEntry } from './state-value.ts';
 
@@ -31,7 +32,7 @@ export function showRow({ text, entry }: StateRow, codec: TextCodec): [unknown, 
  * entries whose encoding stayed the same are not in it.
  */
 export function updateSlot(
-  entries: ReadonlyMap<string, StateEntry>,
+  entries: StateEntries,
   incoming: ReadonlyMap<string, { readonly value: readonly unknown[] }>,
   { update, codec = JSON_CODEC }: { readonly update: UpdateFunction; readonly codec?: TextCodec },
 ): SlotUpdate {

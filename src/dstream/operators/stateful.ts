@@ -4,7 +4,7 @@ import { gathering } from '../../rdd/aggregators.ts';
 import type { Producer, RddNode } from '../../rdd/node.ts';
 import { shuffle, type Shuffled, type SlotGroups } from '../../rdd/shuffle.ts';
 import type { KeyedState } from '../../state/keyed-state.ts';
-import type { StateEntry } from '../../state/state-value.ts';
+import type { StateEntries } from '../../state/slot-entries.ts';
 import type { SlotChanges } from '../../state/state-slot.ts';
 import type { BatchScope, Graph, StateSpec, StreamNode } from '../graph.ts';
 
@@ -25,7 +25,7 @@ export interface StatefulOperator<R, U> {
   /** Whether slots without data are computed too. */
   readonly isForAllSlots: boolean;
   /** Computes a slot; must change nothing it is given. */
-  compute(entries: ReadonlyMap<string, StateEntry>, incoming: SlotGroups<unknown[]>, scope: BatchScope): SlotResult<R>;
+  compute(entries: StateEntries, incoming: SlotGroups<unknown[]>, scope: BatchScope): SlotResult<R>;
   /** A row as a record; a new one each time. */
   show(row: R): U;
 }

@@ -6,7 +6,8 @@ import { encodeValue } from '../../../src/core/value-codec.ts';
 import { milliseconds, StreamingContext } from '../../../src/index.ts';
 import { JSON_CODEC, textCodec } from '../../../src/state/state-codec.ts';
 import { msgpackCodec } from '../../../src/state/msgpack-codec.ts';
-import { KeyedState, type StateSettings } from '../../../src/state/keyed-state.ts';
+import { KeyedState } from '../../../src/state/keyed-state.ts';
+import type { StateSettings } from '../../../src/state/state-slot.ts';
 import { showValue } from '../../../src/state/state-value.ts';
 import {
   createSimCheckpointStore,
@@ -240,8 +241,12 @@ describe('random programs', () => {
       expect({
         seed,
         records: records.toSorted((left, right) => left - right),
-        totals: await stored(world, 'totals', { codecs: [JSON_CODEC], isOrdered: false }),
-        sessions: await stored(world, 'sessions', { codecs: [world.spec.isBinary ? textCodec(msgpackCodec()) : JSON_CODEC, JSON_CODEC], isOrdered: true }),
+        totals: await stored(world, 'totals', { codecs: [JSON_CODEC], isOrdered: false, isScanned: true }),
+        sessions: await stored(world, 'sessions', {
+          codecs: [world.spec.isBinary ? textCodec(msgpackCodec()) : JSON_CODEC, JSON_CODEC],
+          isOrdered: true,
+          isScanned: false,
+        }),
         totalRows: committed(world.totals, (time, row) => encodeValue([time, ...(row as Entry)])),
         sessionRows: committed(world.sessions, (time, row) => encodeValue([time, row])),
       }).toEqual({

@@ -1,3 +1,4 @@
+import type { ByteWriter } from '../../../src/core/bytes.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,7 +99,8 @@ const slot = (index: number, payload: string) => ({
   kind: 'base' as const,
   keeps: [],
   replaces: [],
-  encode: () => bytes(payload),
+  write: (writer: ByteWriter) => void writer.raw(bytes(payload)),
+  written: () => undefined,
 });
 
 describe('Checkpoints', () => {

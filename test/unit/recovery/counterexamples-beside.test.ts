@@ -1,6 +1,7 @@
 // Goal: what checkpoints that are written beside the batches, and copies of them in files, would lose without one rule each. Method: the shortest trace of each, told by its name; docs/counterexamples.md has
 // the rules.
 import { describe, expect, it } from 'vitest';
+import type { ByteWriter } from '../../../src/core/bytes.ts';
 import { Checkpoints, type CheckpointDraft, type StoredHead } from '../../../src/checkpoint/checkpoints.ts';
 import { acceptHead } from '../../../src/checkpoint/accept-head.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
@@ -80,7 +81,8 @@ describe('a checkpoint that is dropped', () => {
       kind: keeps.length === 0 ? 'base' : 'delta',
       keeps,
       replaces: [],
-      encode: () => Buffer.from(`slot ${index}`),
+      write: (writer: ByteWriter) => void writer.raw(Buffer.from(`slot ${index}`)),
+      written: () => undefined,
     });
     let newest: StoredHead | undefined;
     const write = async (number: number, touched: readonly number[]): Promise<void> => {

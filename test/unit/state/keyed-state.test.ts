@@ -1,11 +1,14 @@
 // What a checkpoint holds of the state: bases, deltas, and the order of the keys.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { written } from '../../../src/core/bytes.ts';
 import { decodeValue, encodeValue } from '../../../src/core/value-codec.ts';
 import type { SlotRef } from '../../../src/checkpoint/head.ts';
 import { chooseWrite, type SlotScene } from '../../../src/state/choose-write.ts';
-import { decodeSlot, encodeSlot } from '../../../src/state/slot-codec.ts';
-import { KeyedState, type StateSettings } from '../../../src/state/keyed-state.ts';
+import { EntryChanges } from '../../../src/state/entry-changes.ts';
+import { readSections, visitSection, writeBase, writeDelta } from '../../../src/state/slot-codec.ts';
+import { KeyedState } from '../../../src/state/keyed-state.ts';
+import type { StateSettings } from '../../../src/state/state-slot.ts';
 import { JSON_CODEC, textCodec, type StateCodec, type TextCodec } from '../../../src/state/state-codec.ts';
 import type { SlotWrite, StoredSlot } from '../../../src/state/state-slot.ts';
 import { keepValue, showValue, StateEntry } from '../../../src/state/state-value.ts';
@@ -24,7 +27,7 @@ const XOR: StateCodec = {
 };
 
 function settingsOf(isOrdered: boolean, ...codecs: readonly TextCodec[]): StateSettings {
-  return { isOrdered, codecs: [codecs[0] ?? JSON_CODEC, ...codecs.slice(1), JSON_CODEC] };
+  return { isOrdered, isScanned: false, codecs: [codecs[0] ?? JSON_CODEC, ...codecs.slice(1), JSON_CODEC] };
 }
 
 /** A place for blobs, as a checkpoint store is one. */
@@ -42,7 +45,8 @@ class Blobs {
       for (const write of writes) {
         if (write.entries === 0) continue;
         const key = `${number}/${write.slot}`;
-        const bytes = write.encode();
+        const bytes = written((writer) => write.write(writer));
+        write.written(bytes);
         this.values.set(key, bytes);
         refs.push({ uid: 's', slot: write.slot, entries: write.entries, blobs: [...write.keeps, { key, bytes: bytes.length, crc: 0 }] });
       }
@@ -61,20 +65,31 @@ function contents(state: KeyedState, slots: readonly number[]): readonly (readon
   return slots.flatMap((slot) => Array.from(state.slot(slot), ([text, entry]) => [text, showValue(entry, state.codec), entry.at] as const));
 }
 
+const SLOTS = [0, 1, 2];
+type Model = readonly Map<string, readonly [value: unknown, at: number]>[];
+
+function modelOf(state: KeyedState): Model {
+  return SLOTS.map((slot) => new Map(contents(state, [slot]).map(([text, value, at]) => [text, [value, at] as const])));
+}
+
 type Step =
   { readonly kind: 'batch'; readonly changes: readonly (readonly [number, string, number | null])[] } | { readonly kind: 'begin' | 'finish' | 'restore' };
 
-const SLOTS = [0, 1, 2];
 /** So many that a few changes make a delta, and few enough that deltas outweigh the base within a run. */
 const PREFILLED = 40;
+const prefilledKey = fc.integer({ min: 0, max: PREFILLED - 1 }).map((index) => `p${index}`);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant('batch' as const),
       changes: fc.array(
-        fc.tuple(fc.constantFrom(...SLOTS), fc.constantFrom('a', 'b', 'c', 'd', 'p1', 'p2', 'p3', 'p4'), fc.option(fc.integer({ min: 0, max: 9 }))),
-        { maxLength: 6 },
+        fc.tuple(
+          fc.constantFrom(0, 0, ...SLOTS),
+          fc.oneof(fc.constantFrom('a', 'b', 'c', 'd', 'p1'), prefilledKey),
+          fc.option(fc.integer({ min: 0, max: 9 }), { freq: 8 }),
+        ),
+        { maxLength: 8 },
       ),
     }),
   },
@@ -88,7 +103,7 @@ describe('KeyedState', () => {
     ['in the order of the last touch', true],
   ])('is what it was when the checkpoint began, keys %s, whatever batches did while it was written', (_name, isOrdered) =>
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), (steps, isSaved) => {
         const blobs = new Blobs();
         const settings = settingsOf(isOrdered, textCodec(XOR));
         let state = new KeyedState('s', settings);
@@ -97,7 +112,10 @@ describe('KeyedState', () => {
         let at = 0;
         // One slot is large enough for deltas.
         state.merge(0, new Map(Array.from({ length: PREFILLED }, (_, index) => [`p${index}`, keepValue([0], state.codec, isOrdered ? 1 : 0)])));
-        saved = { refs: blobs.begin(state).finish(), expected: contents(state, SLOTS) };
+        // The base is there, or is being written.
+        if (isSaved) saved = { refs: blobs.begin(state).finish(), expected: contents(state, SLOTS) };
+        else under = { expected: contents(state, SLOTS), finish: blobs.begin(state).finish };
+        let model = modelOf(state);
         for (const each of steps) {
           if (each.kind === 'batch') {
             at += 1;
@@ -106,6 +124,10 @@ describe('KeyedState', () => {
               for (const [where, key, value] of each.changes)
                 if (where === slot) changes.set(key, value === null ? undefined : keepValue([value], state.codec, isOrdered ? at : 0));
               state.merge(slot, changes);
+              for (const [key, entry] of changes) {
+                if (isOrdered || entry === undefined) model[slot]?.delete(key);
+                if (entry !== undefined) model[slot]?.set(key, [showValue(entry, state.codec), entry.at]);
+              }
             }
           } else if (each.kind === 'begin') {
             under ??= { expected: contents(state, SLOTS), finish: blobs.begin(state).finish };
@@ -119,7 +141,9 @@ describe('KeyedState', () => {
             // A crash: what was not saved is gone.
             under = undefined;
             state = new KeyedState('s', settings, blobs.stored(saved.refs));
+            model = modelOf(state);
           }
+          expect(contents(state, SLOTS)).toEqual(model.flatMap((keys) => Array.from(keys, ([key, held]) => [key, ...held])));
         }
       }),
       { numRuns: 300 },
@@ -208,36 +232,35 @@ describe('chooseWrite()', () => {
   ] as const)('%s', (_name, parts, choice) => expect(chooseWrite(scene(parts))).toEqual(choice));
 });
 
+type Seen = readonly [text: string, change: number, value: unknown];
+
+function read(bytes: Uint8Array, codec: TextCodec): readonly Seen[] {
+  const seen: Seen[] = [];
+  for (const section of readSections(bytes, codec))
+    visitSection(section, codec, (text, change, entry) => void seen.push([text, change, entry === undefined ? undefined : showValue(entry, codec)]));
+  return seen;
+}
+
+function deltaOf(changes: EntryChanges): Buffer {
+  return written((writer) => writeDelta(writer, changes, JSON_CODEC));
+}
+
 describe('slots', () => {
   const bytesOf = (pairs: readonly (readonly [string, unknown])[], codec: TextCodec): Uint8Array =>
-    encodeSlot({ texts: pairs.map(([text]) => text), changes: undefined, entries: pairs.map(([, value]) => keepValue(value, codec)) }, codec);
+    written((writer) => writeBase(writer, { forEach: (each) => pairs.forEach(([text, value]) => each(keepValue(value, codec), text)) }, codec));
   it.each([
     ['the default codec', JSON_CODEC],
     ['a binary codec', textCodec(XOR)],
   ])('are read as they were written by %s, in their order', (_name, codec) =>
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), fc.jsonValue())), (pairs) => {
-        const read: (readonly [string, unknown])[] = [];
-        decodeSlot(bytesOf(pairs, codec), codec, (text, _change, entry) => void read.push([text, entry === undefined ? undefined : showValue(entry, codec)]));
-        expect(read).toStrictEqual(pairs);
+        expect(read(bytesOf(pairs, codec), codec)).toStrictEqual(pairs.map(([text, value]) => [text, 1, value]));
       }),
     ),
   );
   it('keep keys that no UTF-8 carries', () => {
-    const read: string[] = [];
-    decodeSlot(
-      bytesOf(
-        [
-          ['\ud800', 1],
-          ['ä', 2],
-          ['a', 3],
-        ],
-        JSON_CODEC,
-      ),
-      JSON_CODEC,
-      (text) => void read.push(text),
-    );
-    expect(read).toEqual(['\ud800', 'ä', 'a']);
+    const pairs = [['\ud800', 1] as const, ['ä', 2] as const, ['a', 3] as const];
+    expect(read(bytesOf(pairs, JSON_CODEC), JSON_CODEC).map(([text]) => text)).toEqual(['\ud800', 'ä', 'a']);
   });
   it('with something behind them, or of which something is missing, are refused', () => {
     const whole = bytesOf(
@@ -247,19 +270,31 @@ describe('slots', () => {
       ],
       JSON_CODEC,
     );
-    const read = (bytes: Uint8Array) => (): void => decodeSlot(bytes, JSON_CODEC, () => undefined);
-    expect(read(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(RangeError);
-    for (let length = 0; length < whole.length; length++) expect(read(whole.subarray(0, length))).toThrow(RangeError);
+    const reading = (bytes: Uint8Array) => (): unknown => read(bytes, JSON_CODEC);
+    expect(reading(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(RangeError);
+    for (let length = 0; length < whole.length; length++) expect(reading(whole.subarray(0, length))).toThrow(RangeError);
   });
-  it('have a layout that does not change', () =>
-    expect(
-      Buffer.from(
-        encodeSlot(
-          { texts: ['a', 'ä', 'b'], changes: [1, 0, 2], entries: [new StateEntry('[1]', true, 7), new StateEntry(2, false, 0), undefined] },
-          JSON_CODEC,
-        ),
-      ).toString('hex'),
-    ).toMatchInlineSnapshot(
+  it('have a layout that does not change', () => {
+    const changes = new EntryChanges();
+    changes.insert('a', new StateEntry('[1]', true, 7));
+    changes.set('ä', new StateEntry(2, false, 0));
+    changes.remove('b');
+    expect(deltaOf(changes).toString('hex')).toMatchInlineSnapshot(
       `"060000006a736f6e2d320100000003000000010000000400000061c3a46201000080010000000100000000000000040000005b315d320300000001000000ffffffff070000000000000000000000000000000000000000000000"`,
-    ));
+    );
+  });
+  it('that are joined are read one behind the other', () => {
+    const one = new EntryChanges();
+    one.insert('a', keepValue(1));
+    const two = new EntryChanges();
+    two.remove('a');
+    two.insert('b', keepValue(2));
+    const first = deltaOf(one);
+    expect(read(Buffer.concat([first, first, deltaOf(two)]), JSON_CODEC)).toEqual([
+      ['a', 1, 1],
+      ['a', 1, 1],
+      ['a', 2, undefined],
+      ['b', 1, 2],
+    ]);
+  });
 });

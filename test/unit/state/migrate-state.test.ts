@@ -36,7 +36,7 @@ describe('migrateState()', () => {
     expect(valuesOf(state)).toEqual({ '\0["k","a"]': { count: 1, kind: 'a' }, '\0["k","b"]': { count: 2, kind: 'b' } });
     expect(report).toEqual({ uid: 's', from: 1, to: 3, keys: 3, removed: 1, renamed: 2 });
     expect(valuesOf(old)).toEqual(OLD);
-    for (let slot = 0; slot < 1024; slot++) for (const key of state.slot(slot).keys()) expect(keySlot(JSON.parse(key.slice(1)))).toBe(slot);
+    for (let slot = 0; slot < 1024; slot++) for (const [key] of state.slot(slot)) expect(keySlot(JSON.parse(key.slice(1)))).toBe(slot);
   });
   it.each([
     ['a step is missing', [withKind], 'there must be a migration for each version from 1 to 3'],
