@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 
 const FINGERPRINT_BYTES = 16;
 
-/** One change of keyed state: a value, or undefined for a removed key. */
-export interface StateChange {
+/** What a batch changed in one slot of keyed state. */
+export interface SlotChange {
   readonly uid: string;
   readonly slot: number;
-  /** The text of the key. */
-  readonly key: string;
-  readonly value: string | undefined;
+  /** The texts of the keys. */
+  readonly keys: readonly string[];
+  /** The text of what a key holds now; undefined for one that was removed. */
+  value(key: string): string | undefined;
 }
 
 /** The fingerprint of rows: the first 16 bytes of SHA-256 over each encoded row followed by a line feed, as hex digits. The encoding must not contain a line feed. */
@@ -19,24 +20,32 @@ export function rowsFingerprint(rows: readonly string[]): string {
   return hash.digest('hex').slice(0, 2 * FINGERPRINT_BYTES);
 }
 
-function compareChanges(left: StateChange, right: StateChange): number {
+function compareSlots(left: SlotChange, right: SlotChange): number {
   if (left.uid !== right.uid) return left.uid < right.uid ? -1 : 1;
-  if (left.slot !== right.slot) return left.slot - right.slot;
-  return left.key < right.key ? -1 : left.key > right.key ? 1 : 0;
+  return left.slot - right.slot;
 }
 
-/** So many changes are handed to the hash at once: a call for each would cost more than the hash. */
-const HASHED_AT_ONCE = 1024;
+/** So many characters are handed to the hash at once: a call for each change would cost more than the hash. */
+const HASHED_AT_ONCE = 64 * 1024;
 
-/** SHA-256 over the changes a batch made to keyed state, sorted by uid, slot and key; each field is preceded by its length in UTF-16 units, a removed key has no value. */
-export function stateDigest(changes: readonly StateChange[]): string {
+/**
+ * SHA-256 over the changes a batch made to keyed state, sorted by uid, slot and key; each field is preceded by its length in UTF-16 units, a removed key has no value.
+ *
+ * @param slots - Each slot once.
+ */
+export function stateDigest(slots: readonly SlotChange[]): string {
   const hash = createHash('sha256');
   let text = '';
-  for (const [index, { uid, slot, key, value }] of changes.toSorted(compareChanges).entries()) {
-    text += `${uid.length}:${uid}${slot}:${key.length}:${key}${value === undefined ? '-' : `${value.length}:${value}`}`;
-    if ((index + 1) % HASHED_AT_ONCE !== 0) continue;
-    hash.update(text);
-    text = '';
+  for (const changed of slots.toSorted(compareSlots)) {
+    const { uid, slot } = changed;
+    // Without a function, by UTF-16 units.
+    for (const key of changed.keys.toSorted()) {
+      const value = changed.value(key);
+      text += `${uid.length}:${uid}${slot}:${key.length}:${key}${value === undefined ? '-' : `${value.length}:${value}`}`;
+      if (text.length < HASHED_AT_ONCE) continue;
+      hash.update(text);
+      text = '';
+    }
   }
   return hash.update(text).digest('hex');
 }

@@ -1,6 +1,6 @@
 // One batch while it is computed: the scope that the graph computes in, and the state changes that are merged only when the batch is completed.
 import { present } from '../core/assert.ts';
-import { stateDigest, type StateChange } from '../core/digest.ts';
+import { stateDigest } from '../core/digest.ts';
 import type { Uid } from '../core/ids.ts';
 import type { BatchScope } from '../dstream/graph.ts';
 import type { FileSystem } from '../env/file-system.ts';
@@ -8,7 +8,7 @@ import type { TaskRunner } from '../executor/task-runner.ts';
 import type { InputFile } from '../journal/events.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LedgerBatch, LoggedBlock } from '../journal/ledger.ts';
-import { digestChanges, type KeyedState } from '../state/keyed-state.ts';
+import { slotChange, type KeyedState } from '../state/keyed-state.ts';
 import type { SlotChanges } from '../state/state-slot.ts';
 
 /** What a batch is computed with. */
@@ -61,10 +61,7 @@ export class BatchWork {
 
   /** SHA-256 over all that the batch changes in keyed state. */
   digest(): string {
-    const all: StateChange[] = [];
-    for (const [uid, slot, of] of this.#slots())
-      for (const change of digestChanges(uid, slot, { of, codec: stateOf(this.#states, uid).codec })) all.push(change);
-    return stateDigest(all);
+    return stateDigest(Array.from(this.#slots(), ([uid, slot, of]) => slotChange(uid, slot, { of, codec: stateOf(this.#states, uid).codec })));
   }
 
   /** Makes the changes. Called once, when the batch is completed. */

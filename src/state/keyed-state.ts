@@ -1,6 +1,6 @@
 // The state of one operator, in slots. It changes only by the changes of a completed batch; what an attempt does stays in changes of its own until then.
 import type { SlotRef } from '../checkpoint/head.ts';
-import type { StateChange } from '../core/digest.ts';
+import type { SlotChange } from '../core/digest.ts';
 import { KEY_SLOTS } from '../core/key-slot.ts';
 import type { StateEntries } from './slot-entries.ts';
 import { JSON_CODEC, type TextCodec } from './state-codec.ts';
@@ -90,12 +90,15 @@ export class KeyedState {
   }
 }
 
-/** Changes as they go into the digest of a batch. */
-export function digestChanges(uid: string, slot: number, changes: { readonly of: SlotChanges; readonly codec: TextCodec }): readonly StateChange[] {
-  return Array.from(changes.of, ([text, entry]) => ({
+/** The changes of a slot as they go into the digest of a batch. */
+export function slotChange(uid: string, slot: number, { of, codec }: { readonly of: SlotChanges; readonly codec: TextCodec }): SlotChange {
+  return {
     uid,
     slot,
-    key: text,
-    value: entry === undefined ? undefined : valueText(entry, changes.codec),
-  }));
+    keys: [...of.keys()],
+    value: (key) => {
+      const entry = of.get(key);
+      return entry === undefined ? undefined : valueText(entry, codec);
+    },
+  };
 }

@@ -1,4 +1,5 @@
 // The entries of a base as the checkpoint has them: bytes, and an index by which a key is found. A key that nobody asks for is never decoded, and takes what its bytes take.
+import { present } from '../core/assert.ts';
 import { hashText, KEY_SLOTS } from '../core/key-slot.ts';
 import { ENTRY_REMOVED } from './entry-changes.ts';
 import type { SlotSection } from './slot-codec.ts';
@@ -21,23 +22,44 @@ function placeOf(hash: number, table: Table): number {
   return Math.floor(hash / KEY_SLOTS) & (table.length - 1);
 }
 
+/** Decodes what a key holds when it is asked for. */
+export class EntryDecoder {
+  readonly #codec: TextCodec;
+  readonly #broken: (why: unknown) => Error;
+
+  /**
+   * @param broken - Makes the error of a value that cannot be read.
+   */
+  constructor(codec: TextCodec, broken: (why: unknown) => Error) {
+    this.#codec = codec;
+    this.#broken = broken;
+  }
+
+  /** A new one each time. */
+  entry(section: SlotSection, index: number): StateEntry {
+    try {
+      return present(section.entry(index, this.#codec), 'a key that did not go holds something');
+    } catch (error) {
+      throw this.#broken(error);
+    }
+  }
+}
+
 /** Entries that do not change, in their order. */
 export class PackedEntries {
   readonly #section: SlotSection;
-  readonly #codec: TextCodec;
   readonly #table: Table;
-  readonly #broken: (why: unknown) => Error;
+  /** Decodes them. */
+  readonly decoder: EntryDecoder;
 
   /**
    * Builds the index.
    *
-   * @param broken - Makes the error of a value that cannot be read when it is asked for.
    * @throws RangeError if a key is there twice, or went.
    */
-  constructor(section: SlotSection, codec: TextCodec, broken: (why: unknown) => Error) {
+  constructor(section: SlotSection, decoder: EntryDecoder) {
     this.#section = section;
-    this.#codec = codec;
-    this.#broken = broken;
+    this.decoder = decoder;
     const { count, keys, keyEnds } = section;
     const table = tableFor(count);
     let from = 0;
@@ -80,11 +102,7 @@ export class PackedEntries {
 
   /** What the key of a number holds: a new one each time. */
   entry(index: number): StateEntry {
-    try {
-      return this.#section.entry(index, this.#codec) as StateEntry;
-    } catch (error) {
-      throw this.#broken(error);
-    }
+    return this.decoder.entry(this.#section, index);
   }
 
   #isKey(index: number, text: string): boolean {

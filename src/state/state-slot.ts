@@ -1,14 +1,14 @@
 // One slot of one operator's state: its entries, what a checkpoint holds of it, what changed since, and what a checkpoint under way still has to write of it.
-import type { ByteWriter } from '../core/bytes.ts';
+import { ByteReader, type ByteWriter } from '../core/bytes.ts';
 import { compactText } from '../core/compact-text.ts';
 import { CorruptionError, toError, UsageError } from '../core/errors.ts';
 import type { ChangedSlot } from '../checkpoint/checkpoints.ts';
 import type { SlotRef } from '../checkpoint/head.ts';
 import { chooseWrite } from './choose-write.ts';
 import { EntryChanges } from './entry-changes.ts';
-import { PackedEntries } from './packed-entries.ts';
-import { codecOfSlot, readSections, visitSection, writeBase, writeDelta, type SlotSection } from './slot-codec.ts';
-import { SlotEntries, type StateEntries } from './slot-entries.ts';
+import { EntryDecoder, PackedEntries } from './packed-entries.ts';
+import { codecOfSlot, readSections, SlotSection, visitSection, writeBase, writeDelta } from './slot-codec.ts';
+import { SECTION_MIN, SlotEntries, type StateEntries } from './slot-entries.ts';
 import type { TextCodec } from './state-codec.ts';
 import { keepFor, showValue, type StateEntry } from './state-value.ts';
 
@@ -43,15 +43,17 @@ interface PendingWrite {
   readonly changes: EntryChanges;
   /** The entries as they were, once the slot has changed and all of them are to be written. */
   captured: SlotEntries | undefined;
-  /** What was written. */
-  bytes: Uint8Array | undefined;
+  /** The delta that was written. */
+  delta: StoredDelta | undefined;
+  isWritten: boolean;
 }
 
 /** A delta of the newest checkpoint. Its bytes are kept: joined with others, they are written again as they are. */
 interface StoredDelta {
   /** How many keys it has; one that is in several of the deltas joined in it counts for each. */
   readonly keys: number;
-  readonly bytes: Uint8Array;
+  /** Its sections, each as it was written first. */
+  readonly pieces: readonly Uint8Array[];
 }
 
 /** A slot with fewer entries takes less when they are decoded. */
@@ -125,7 +127,7 @@ export class StateSlot {
     const entries = this.#held();
     const pending = this.#pending;
     // A checkpoint under way that writes all of it writes what was there when it began.
-    if (pending !== undefined && pending.keepDeltas === undefined && pending.bytes === undefined) pending.captured ??= entries.frozen();
+    if (pending !== undefined && pending.keepDeltas === undefined && !pending.isWritten) pending.captured ??= entries.frozen();
     const { isOrdered } = this.#settings;
     for (const [found, entry] of changes) {
       const text = compactText(found);
@@ -151,7 +153,7 @@ export class StateSlot {
           changed: this.#changes.size,
         });
     const keepDeltas = choice.kind === 'delta' ? choice.keepDeltas : undefined;
-    const pending: PendingWrite = { keepDeltas, changes: this.#changes, captured: undefined, bytes: undefined };
+    const pending: PendingWrite = { keepDeltas, changes: this.#changes, captured: undefined, delta: undefined, isWritten: false };
     const blobs = this.#isElsewhere ? [] : (this.#ref?.blobs ?? []);
     const kept = keepDeltas === undefined ? 0 : 1 + keepDeltas;
     this.#pending = pending;
@@ -174,26 +176,36 @@ export class StateSlot {
     this.#isElsewhere = false;
     const pending = this.#pending;
     if (pending === undefined) return;
-    const { keepDeltas, changes, bytes } = pending;
-    if (keepDeltas === undefined || bytes === undefined) this.#deltas = [];
-    else {
-      const joined = this.#deltas.slice(keepDeltas);
-      this.#deltas = [...this.#deltas.slice(0, keepDeltas), { keys: joined.reduce((sum, { keys }) => sum + keys, changes.size), bytes }];
-    }
+    const { keepDeltas, delta } = pending;
+    this.#deltas = delta === undefined ? [] : [...this.#deltas.slice(0, keepDeltas), delta];
     this.#pending = undefined;
   }
 
   #write(writer: ByteWriter, pending: PendingWrite): void {
     if (pending.keepDeltas === undefined) return writeBase(writer, pending.captured ?? this.#held(), this.#codec);
-    for (const { bytes } of this.#deltas.slice(pending.keepDeltas)) writer.raw(bytes);
+    for (const { pieces } of this.#deltas.slice(pending.keepDeltas)) for (const piece of pieces) writer.raw(piece);
     writeDelta(writer, pending.changes, this.#codec);
   }
 
-  /** Keeps what was written. A base takes the place of the decoded entries: what changed meanwhile is put upon it. */
+  /** Keeps what was written, in the place of the decoded entries. */
   #written(payload: Uint8Array, pending: PendingWrite): void {
     pending.captured = undefined;
-    pending.bytes = payload;
-    if (pending.keepDeltas !== undefined) return;
+    pending.isWritten = true;
+    if (pending.keepDeltas === undefined) this.#keepBase(payload);
+    else pending.delta = this.#keepDelta(payload, this.#deltas.slice(pending.keepDeltas), pending.changes);
+  }
+
+  #keepDelta(payload: Uint8Array, joined: readonly StoredDelta[], changes: EntryChanges): StoredDelta {
+    const before = joined.flatMap(({ pieces }) => pieces);
+    const length = before.reduce((sum, piece) => sum + piece.length, 0);
+    // What was joined is kept already: it must not be held a second time by the piece behind it.
+    const own = length === 0 ? payload : Buffer.from(payload.subarray(length));
+    if (changes.size >= SECTION_MIN) this.#held().written(changes, new SlotSection(new ByteReader(own), this.#codec));
+    return { keys: joined.reduce((sum, { keys }) => sum + keys, changes.size), pieces: [...before, own] };
+  }
+
+  /** What changed meanwhile is put upon the base. */
+  #keepBase(payload: Uint8Array): void {
     const [section] = readSections(payload, this.#codec);
     if (section === undefined || !this.#isPacked(section.count)) return;
     const packed = new SlotEntries(this.#pack(section));
@@ -206,7 +218,7 @@ export class StateSlot {
   }
 
   #pack(section: SlotSection): PackedEntries {
-    return new PackedEntries(section, this.#codec, (why) => this.#corrupt(why));
+    return new PackedEntries(section, new EntryDecoder(this.#codec, (why) => this.#corrupt(why)));
   }
 
   #held(): SlotEntries {
@@ -219,7 +231,7 @@ export class StateSlot {
     let entries = new SlotEntries();
     try {
       if (base !== undefined) entries = this.#decodeBase(base);
-      for (const bytes of deltas) stored.push({ keys: this.#applyTo(entries, bytes), bytes });
+      for (const bytes of deltas) stored.push({ keys: this.#applyTo(entries, bytes), pieces: [bytes] });
     } catch (thrown) {
       throw this.#corrupt(thrown);
     }
@@ -248,6 +260,7 @@ export class StateSlot {
     let keys = 0;
     for (const section of readSections(bytes, codec)) {
       keys += section.count;
+      if (codec === this.#codec && entries.applySection(section)) continue;
       visitSection(section, codec, (text, change, entry) =>
         entries.apply(text, change, entry === undefined || codec === this.#codec ? entry : this.#convert(text, entry, codec)),
       );

@@ -188,10 +188,17 @@ describe('digests', () => {
     expect(rowsFingerprint(['a'])).toHaveLength(32);
   });
   it('of state do not depend on the order of changes, but on removal', () => {
-    const one = { uid: 'u', slot: 1, key: '"a"', value: '1' };
-    const two = { uid: 'u', slot: 1, key: '"b"', value: '1' };
-    expect(stateDigest([one, two])).toBe(stateDigest([two, one]));
-    expect(stateDigest([one])).not.toBe(stateDigest([{ ...one, value: undefined }]));
+    const slot = (number: number, changes: Record<string, string | undefined>) => ({
+      uid: 'u',
+      slot: number,
+      keys: Object.keys(changes),
+      value: (key: string) => changes[key],
+    });
+    const digest = stateDigest([slot(1, { a: '1', b: '2' }), slot(10, { c: '3' })]);
+    expect(digest).toMatchInlineSnapshot(`"bd328446c7e6db5e309688f35b8e79d3c8c315f539eb008fff8e64bae2360f25"`);
+    expect(stateDigest([slot(10, { c: '3' }), slot(1, { b: '2', a: '1' })])).toBe(digest);
+    expect(stateDigest([slot(1, { a: '1' })])).not.toBe(stateDigest([slot(1, { a: undefined })]));
+    expect(stateDigest([slot(1, { a: '1' })])).not.toBe(stateDigest([slot(2, { a: '1' })]));
   });
 });
 

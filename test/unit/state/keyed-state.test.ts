@@ -75,9 +75,9 @@ function modelOf(state: KeyedState): Model {
 type Step =
   { readonly kind: 'batch'; readonly changes: readonly (readonly [number, string, number | null])[] } | { readonly kind: 'begin' | 'finish' | 'restore' };
 
-/** So many that a few changes make a delta, and few enough that deltas outweigh the base within a run. */
-const PREFILLED = 40;
-const prefilledKey = fc.integer({ min: 0, max: PREFILLED - 1 }).map((index) => `p${index}`);
+/** So many that a few changes make a delta, and few enough that deltas outweigh the base within a run; so many that deltas are large enough not to be kept decoded. */
+const [PREFILLED, PREFILLED_LARGE] = [40, 120];
+const prefilledKey = fc.integer({ min: 0, max: PREFILLED_LARGE - 1 }).map((index) => `p${index}`);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
@@ -93,6 +93,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.nat({ max: PREFILLED_LARGE }), fc.integer({ min: 30, max: 40 }), fc.integer({ min: 0, max: 9 })).map(([from, count, value]) => ({
+      kind: 'batch' as const,
+      changes: Array.from({ length: count }, (_, index) => [0, `p${from + index}`, index === value ? null : value] as const),
+    })),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'finish' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restore' as const) }) },
 );
@@ -103,7 +110,7 @@ describe('KeyedState', () => {
     ['in the order of the last touch', true],
   ])('is what it was when the checkpoint began, keys %s, whatever batches did while it was written', (_name, isOrdered) =>
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), (steps, isSaved) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.boolean(), fc.constantFrom(PREFILLED, PREFILLED_LARGE), (steps, isSaved, prefilled) => {
         const blobs = new Blobs();
         const settings = settingsOf(isOrdered, textCodec(XOR));
         let state = new KeyedState('s', settings);
@@ -111,7 +118,7 @@ describe('KeyedState', () => {
         let saved: { readonly refs: readonly SlotRef[]; readonly expected: ReturnType<typeof contents> } = { refs: [], expected: [] };
         let at = 0;
         // One slot is large enough for deltas.
-        state.merge(0, new Map(Array.from({ length: PREFILLED }, (_, index) => [`p${index}`, keepValue([0], state.codec, isOrdered ? 1 : 0)])));
+        state.merge(0, new Map(Array.from({ length: prefilled }, (_, index) => [`p${index}`, keepValue([0], state.codec, isOrdered ? 1 : 0)])));
         // The base is there, or is being written.
         if (isSaved) saved = { refs: blobs.begin(state).finish(), expected: contents(state, SLOTS) };
         else under = { expected: contents(state, SLOTS), finish: blobs.begin(state).finish };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, written } from '../../../src/core/bytes.ts';
 import { hashLatin1, hashText, KEY_SLOTS } from '../../../src/core/key-slot.ts';
-import { PackedEntries } from '../../../src/state/packed-entries.ts';
+import { EntryDecoder, PackedEntries } from '../../../src/state/packed-entries.ts';
 import { SlotSection, writeBase } from '../../../src/state/slot-codec.ts';
 import { SlotEntries } from '../../../src/state/slot-entries.ts';
 import { JSON_CODEC } from '../../../src/state/state-codec.ts';
@@ -12,7 +12,7 @@ import { keepValue, showValue, StateEntry } from '../../../src/state/state-value
 function pack(pairs: readonly (readonly [string, StateEntry])[]): PackedEntries {
   const entries = { forEach: (each: (entry: StateEntry, text: string) => void) => pairs.forEach(([text, entry]) => each(entry, text)) };
   const section = new SlotSection(new ByteReader(written((writer) => writeBase(writer, entries, JSON_CODEC))), JSON_CODEC);
-  return new PackedEntries(section, JSON_CODEC, (why) => new Error('broken', { cause: why }));
+  return new PackedEntries(section, new EntryDecoder(JSON_CODEC, (why) => new Error('broken', { cause: why })));
 }
 
 const key = fc.oneof(
