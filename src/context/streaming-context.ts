@@ -15,6 +15,7 @@ import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { stateCodecsOf, type Program } from '../recovery/bound-batches.ts';
+import { requireExactlyOnce } from '../dstream/explain.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
 import { attachStore, type Attachment, type AttachOptions } from './attach-store.ts';
 import { noteOwner } from './directory-lock.ts';
@@ -284,6 +285,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         'STREAM_INVALID_GRAPH',
         'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run',
       );
+    requireExactlyOnce(this.graph, this.explain());
     if (this.#attachment === undefined) {
       refuseWithoutDirectory(this.graph);
       const env = createNodeEnv();
