@@ -8,7 +8,7 @@ import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
-import { Graph, type StatefulNode } from '../dstream/graph.ts';
+import { Graph, type OutputNode, type StatefulNode } from '../dstream/graph.ts';
 import type { LogStatus } from '../journal/journal.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
@@ -117,10 +117,12 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    *
    * @internal
    */
-  static describe(context: StreamingContext): Program & { readonly app: string; readonly stateful: readonly StatefulNode[] } {
+  static describe(
+    context: StreamingContext,
+  ): Program & { readonly app: string; readonly stateful: readonly StatefulNode[]; readonly outputs: readonly OutputNode[] } {
     const { applicationId: app, version: codeVersion } = context.#settings;
-    const { descriptor, stateful } = context.graph;
-    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful };
+    const { descriptor, stateful, outputs } = context.graph;
+    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful, outputs };
   }
 
   /** The state of the context. */

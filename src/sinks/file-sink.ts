@@ -14,7 +14,8 @@ import { FILE_FORMATS, type FileFormat } from './file-format.ts';
 import { decodeFence, decodeFileRecord, encodeRecord, fenceName, parseRecordName, partName, recordsDirectory, rowOf, type FileRecord } from './file-records.ts';
 import { judgeCommit } from './judge-commit.ts';
 import { claimError, commitError, mayClaim } from './sink-errors.ts';
-import type { CommitRecord, LedgerRow, PreparedRows, Sink, SinkFence, SinkIdentity, SinkSession, SinkView } from './sink.ts';
+import { verifyFiles } from './verify-files.ts';
+import type { CommitRecord, KnownCommit, LedgerRow, PreparedRows, Sink, SinkAudit, SinkFence, SinkIdentity, SinkSession, SinkView } from './sink.ts';
 
 const FINGERPRINT_DIGITS = 32;
 const RECORD_BYTES_MAX = 64 * 1024;
@@ -132,6 +133,13 @@ class FileSink<in T> implements Sink<T> {
       await this.#write(places, written, bytes);
       rows.set(partitionId, rowOf(written));
       return 'committed';
+    });
+  }
+
+  verify(identity: SinkIdentity, known: readonly KnownCommit[]): Promise<SinkAudit> {
+    return this.#guarded('verify', () => {
+      const { pending, manifest } = this.#placesOf(identity);
+      return this.#again(() => verifyFiles(this.#files, { directory: this.#directory, pending, manifest }, known));
     });
   }
 
