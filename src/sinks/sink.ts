@@ -110,6 +110,13 @@ export interface Sink<in T> {
    */
   commit(key: CommitKey, rows: PreparedRows, record: CommitRecord): Promise<'committed' | 'duplicate'>;
   /**
+   * The rows of a commit as text, a text for each row: those that the sink holds, and those that were made ready now. For the message that says in which row a rerun differs. Undefined where they
+   * cannot be read back; left out where they never can.
+   *
+   * @param prepared - Undefined where the rerun gave no rows.
+   */
+  readBack?(key: CommitKey, prepared: PreparedRows | undefined): Promise<{ readonly before: readonly string[]; readonly now: readonly string[] } | undefined>;
+  /**
    * Compares the data with what was committed; reads only, needs no `open`. `millrace verify` calls it. Left out where rows do not tell which batch they are of: then the ledger rows alone are compared.
    *
    * @param known - The complete commits that the log of the store directory still names, and the last one of each partition.
