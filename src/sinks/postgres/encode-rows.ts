@@ -1,52 +1,58 @@
-// Pure: rows as text that Postgres parses: lines of COPY, or an array per column. The fingerprint is over the names of the columns and the lines of COPY, whatever is sent.
+// Pure: rows as text that Postgres parses: lines of COPY, or an array per column. The fingerprint is over the names of the columns and what is sent.
 import { sha256Hex } from '../../core/checksum.ts';
 import { UsageError } from '../../core/errors.ts';
 
 /** A row for a table: values by the names of the columns. */
 export type PostgresRow = Readonly<Record<string, unknown>>;
 
-/** A partition, encoded. */
-export interface EncodedPartition {
+/** A partition as lines of COPY. */
+export interface EncodedLines {
   /** The names, in the order of the first row. */
   readonly columns: readonly string[];
-  /** 32 hex digits. */
+  /** 32 hex digits over the names and the lines. */
   readonly fingerprint: string;
-  /** A line per row, as COPY takes it. */
   readonly lines: Uint8Array;
-  /** The cells, row by row; null is NULL. */
-  readonly cells: readonly (readonly (string | null)[])[];
+  /** How many lines there are. */
+  readonly count: number;
+}
+
+/** A partition as an array per column. */
+export interface EncodedArrays {
+  readonly columns: readonly string[];
+  /** 32 hex digits over the names and the arrays. */
+  readonly fingerprint: string;
+  readonly values: readonly string[];
+  /** How many rows the arrays hold: without those that a later one with the same key replaces. */
+  readonly count: number;
 }
 
 const FINGERPRINT_DIGITS = 32;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': String.raw`\\`, '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
-/** Postgres has no zero character, and UTF-8 no half of a character. */
-const UNKNOWN_TO_POSTGRES = /\0|\p{Surrogate}/u;
 
 function rowError(index: number, what: string): UsageError {
   return new UsageError('STREAM_CODEC', `Cannot prepare row ${index} of a partition for Postgres: ${what}`);
 }
 
-/** An array as Postgres writes it. */
-export function arrayText(cells: readonly (string | null)[]): string {
-  let text = '{';
-  for (const [index, cell] of cells.entries()) {
-    if (index > 0) text += ',';
-    // Digits, and no more than that: words such as NULL would mean something else without quotes.
-    text += cell === null ? 'NULL' : /^-?[\d.]+$/.test(cell) ? cell : `"${/["\\]/.test(cell) ? cell.replaceAll(/["\\]/g, String.raw`\$&`) : cell}"`;
-  }
-  return `${text}}`;
+function quoted(text: string): string {
+  return `"${/["\\]/.test(text) ? text.replaceAll(/["\\]/g, String.raw`\$&`) : text}"`;
 }
 
-/** Nested arrays keep their braces; everything else is quoted. */
-function nestedText(values: readonly unknown[]): string {
-  const parts = values.map((value) => (Array.isArray(value) ? nestedText(value) : arrayText([cellText(value)]).slice(1, -1)));
-  return `{${parts.join(',')}}`;
+/** A value inside an array: quoted, but for numbers, so that a text NULL stays a text. An array goes as its text here: in an array of arrays unnest would take it apart. */
+function elementText(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  const cell = cellText(value);
+  return cell === null ? 'NULL' : quoted(cell);
+}
+
+/** Arrays in arrays keep their braces. */
+function arrayText(values: readonly unknown[]): string {
+  return `{${values.map((value) => (Array.isArray(value) ? arrayText(value) : elementText(value))).join(',')}}`;
 }
 
 function objectText(value: object): string {
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Uint8Array) return String.raw`\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`;
-  if (Array.isArray(value)) return nestedText(value);
+  if (Array.isArray(value)) return arrayText(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw new TypeError(`an instance of ${value.constructor.name} has no text`);
   return JSON.stringify(value);
@@ -72,68 +78,115 @@ export function cellText(value: unknown): string | null {
   }
 }
 
-function escapeLine(cell: string | null): string {
-  if (cell === null) return String.raw`\N`;
-  return /[\\\n\r\t]/.test(cell) ? cell.replaceAll(/[\\\n\r\t]/g, (character) => ESCAPES[character] ?? character) : cell;
+function escapeLine(text: string): string {
+  return /[\\\n\r\t]/.test(text) ? text.replaceAll(/[\\\n\r\t]/g, (character) => ESCAPES[character] ?? character) : text;
 }
 
-function sameColumns(row: PostgresRow, columns: readonly string[], index: number): void {
+function lineText(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  const cell = cellText(value);
+  return cell === null ? String.raw`\N` : escapeLine(cell);
+}
+
+function columnsOf(rows: readonly PostgresRow[]): readonly string[] {
+  const columns = Object.keys(rows[0] ?? {});
+  if (columns.length === 0) throw rowError(0, 'it must be an object with a field per column: it has none');
+  return columns;
+}
+
+function requireColumns(row: PostgresRow, columns: readonly string[], index: number): void {
   const names = Object.keys(row);
-  if (names.length === columns.length && columns.every((column) => Object.hasOwn(row, column))) return;
-  throw rowError(index, `it must have the columns ${columns.join(', ')}: it has ${names.join(', ') || 'none'}`);
+  const isSame = names.length === columns.length && columns.every((column, place) => names[place] === column || Object.hasOwn(row, column));
+  if (!isSame) throw rowError(index, `it must have the columns ${columns.join(', ')}: it has ${names.join(', ') || 'none'}`);
 }
 
-function encodeRow(row: PostgresRow, columns: readonly string[], index: number): readonly (string | null)[] {
-  sameColumns(row, columns, index);
-  return columns.map((column) => {
-    try {
-      return cellText(row[column]);
-    } catch (error) {
-      throw rowError(index, `column "${column}": ${error instanceof Error ? error.message : String(error)}`);
-    }
-  });
+/** The text of one value; an error names its row and column. */
+function textOf(
+  row: PostgresRow,
+  column: string,
+  { rows, toText }: { readonly rows: readonly PostgresRow[]; readonly toText: (value: unknown) => string },
+): string {
+  try {
+    return toText(row[column]);
+  } catch (error) {
+    throw rowError(rows.indexOf(row), `column "${column}": ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function isKnownToPostgres(text: string): boolean {
+  // In Node since 20, in the types since ES2024.
+  return !text.includes('\0') && (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+/** Postgres has no zero character, and UTF-8 no half of a character. Looked for in the whole, since it is hardly ever there. */
+function requireText(text: string, rows: readonly PostgresRow[], columns: readonly string[]): void {
+  if (isKnownToPostgres(text)) return;
+  const index = rows.findIndex((row) => columns.some((column) => !isKnownToPostgres(cellText(row[column]) ?? '')));
+  throw rowError(index, 'a text must be without the character U+0000 and halves of characters: one is there');
+}
+
+function headerOf(columns: readonly string[]): string {
+  return `${columns.map(escapeLine).join('\t')}\n`;
 }
 
 /**
- * Encodes the rows of a partition.
+ * Encodes the rows of a partition for COPY.
  *
- * @param names - The columns in their order; those of the first row if not given.
  * @throws {UsageError} Naming the row, if one has other columns than the first, or a value without a text.
  */
-export function encodePartition(rows: readonly PostgresRow[], names?: readonly string[]): EncodedPartition {
-  const columns = names ?? Object.keys(rows[0] ?? {});
-  if (columns.length === 0) throw rowError(0, 'it must be an object with a field per column: it has none');
-  const cells = rows.map((row, index) => encodeRow(row, columns, index));
-  const header = `${columns.map(escapeLine).join('\t')}\n`;
+export function encodeLines(rows: readonly PostgresRow[]): EncodedLines {
+  const columns = columnsOf(rows);
+  const header = headerOf(columns);
   let text = header;
-  for (const row of cells) {
-    for (let index = 0; index < row.length; index++) text += (index === 0 ? '' : '\t') + escapeLine(row[index] ?? null);
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index] ?? {};
+    requireColumns(row, columns, index);
+    for (let place = 0; place < columns.length; place++) {
+      if (place > 0) text += '\t';
+      text += textOf(row, columns[place] ?? '', { rows, toText: lineText });
+    }
     text += '\n';
   }
-  if (UNKNOWN_TO_POSTGRES.test(text)) {
-    const index = cells.findIndex((row) => row.some((cell) => cell !== null && UNKNOWN_TO_POSTGRES.test(cell)));
-    throw rowError(index, 'a text must be without the character U+0000 and halves of characters: one is there');
-  }
+  requireText(text, rows, columns);
   const bytes = Buffer.from(text);
-  return { columns, fingerprint: sha256Hex(bytes).slice(0, FINGERPRINT_DIGITS), lines: bytes.subarray(Buffer.byteLength(header)), cells };
+  return {
+    columns,
+    fingerprint: sha256Hex(bytes).slice(0, FINGERPRINT_DIGITS),
+    lines: bytes.subarray(Buffer.byteLength(header)),
+    count: rows.length,
+  };
 }
 
-/** The rows that an upsert sends: of those with one key the last. */
-export function lastOfEachKey({ columns, cells }: EncodedPartition, key: readonly string[]): readonly (readonly (string | null)[])[] {
-  const places = key.map((name) => columns.indexOf(name));
-  const missing = key[places.indexOf(-1)];
-  if (missing !== undefined) throw rowError(0, `it must have the columns of the key, ${key.join(', ')}: "${missing}" is missing`);
-  const last = new Map<string, readonly (string | null)[]>();
-  for (const [index, row] of cells.entries()) {
-    const values = places.map((place) => row[place] ?? null);
-    if (values.includes(null)) throw rowError(index, `a column of the key, ${key.join(', ')}, must have a value: it is NULL, which is equal to no key`);
-    const [first = ''] = values;
-    last.set(values.length === 1 && first !== null ? first : JSON.stringify(values), row);
+/** Of rows with one key the last; all in the order of the first. */
+function lastOfEachKey(rows: readonly PostgresRow[], key: readonly string[]): readonly PostgresRow[] {
+  const last = new Map<string, PostgresRow>();
+  for (const [index, row] of rows.entries()) {
+    const cells = key.map((column) => (Object.hasOwn(row, column) ? textOf(row, column, { rows, toText: (value) => cellText(value) ?? '\0' }) : undefined));
+    if (cells.includes(undefined)) throw rowError(index, `it must have the columns of the key, ${key.join(', ')}: it has ${Object.keys(row).join(', ')}`);
+    if (cells.includes('\0')) throw rowError(index, `a column of the key, ${key.join(', ')}, must have a value: it is NULL, which is equal to no key`);
+    last.set(cells.length === 1 ? (cells[0] ?? '') : JSON.stringify(cells), row);
   }
-  return last.size === cells.length ? cells : [...last.values()];
+  return last.size === rows.length ? rows : [...last.values()];
 }
 
-/** The cells of each column as a Postgres array. */
-export function columnArrays(cells: readonly (readonly (string | null)[])[], columns: number): readonly string[] {
-  return Array.from({ length: columns }, (_unused, column) => arrayText(cells.map((row) => row[column] ?? null)));
+/**
+ * Encodes the rows of a partition as an array per column.
+ *
+ * @param rule - The columns in their order, or those of the first row; and the key of which each row is the only one.
+ * @throws {UsageError} Naming the row, if one has other columns, a value without a text, or no key.
+ */
+export function encodeArrays(rows: readonly PostgresRow[], rule: { readonly columns?: readonly string[]; readonly key?: readonly string[] }): EncodedArrays {
+  const columns = rule.columns ?? columnsOf(rows);
+  for (const [index, row] of rows.entries()) requireColumns(row, columns, index);
+  const sent = rule.key === undefined ? rows : lastOfEachKey(rows, rule.key);
+  const values = columns.map((column) => {
+    let text = '{';
+    for (let index = 0; index < sent.length; index++) {
+      if (index > 0) text += ',';
+      text += textOf(sent[index] ?? {}, column, { rows, toText: elementText });
+    }
+    return `${text}}`;
+  });
+  for (const text of values) requireText(text, rows, columns);
+  return { columns, fingerprint: sha256Hex(`${headerOf(columns)}${values.join('\n')}`).slice(0, FINGERPRINT_DIGITS), values, count: sent.length };
 }

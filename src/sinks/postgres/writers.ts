@@ -1,7 +1,7 @@
 // How the rows of a partition get into Postgres, inside the transaction of their commit: by COPY, by an upsert, or by a statement of the user.
 import { SinkError, UsageError } from '../../core/errors.ts';
 import type { Link } from './driver.ts';
-import { columnArrays, encodePartition, lastOfEachKey, type EncodedPartition, type PostgresRow } from './encode-rows.ts';
+import { encodeArrays, encodeLines, type EncodedArrays, type EncodedLines, type PostgresRow } from './encode-rows.ts';
 import { quoteTable } from './names.ts';
 import { columnsStatement, copyStatement, relationStatement, uniqueStatement, upsertStatement, type TableColumn } from './statements.ts';
 
@@ -57,23 +57,17 @@ export function appendWriter(table: string): Writer {
   return {
     target,
     prepare(rows) {
-      const partition = encodePartition(rows);
-      return { fingerprint: partition.fingerprint, payload: partition };
+      const payload = encodeLines(rows);
+      return { fingerprint: payload.fingerprint, payload };
     },
     async attach(link) {
       const { name } = await relationOf(link, target);
       return async (payload) => {
-        const { columns, lines, cells } = payload as EncodedPartition;
-        requireCount(target, { expected: cells.length, found: await link.copy(copyStatement(name, columns), lines) });
+        const { columns, lines, count } = payload as EncodedLines;
+        requireCount(target, { expected: count, found: await link.copy(copyStatement(name, columns), lines) });
       };
     },
   };
-}
-
-interface Arrays {
-  readonly columns: readonly string[];
-  readonly values: readonly string[];
-  readonly count: number;
 }
 
 async function columnsOf(link: Link, { oid }: Relation): Promise<ReadonlyMap<string, TableColumn>> {
@@ -104,18 +98,15 @@ export function upsertWriter(table: string, key: readonly string[]): Writer {
   return {
     target,
     prepare(rows) {
-      const partition = encodePartition(rows);
-      const { columns, fingerprint } = partition;
-      const cells = lastOfEachKey(partition, key);
-      const payload: Arrays = { columns, values: columnArrays(cells, columns.length), count: cells.length };
-      return { fingerprint, payload };
+      const payload = encodeArrays(rows, { key });
+      return { fingerprint: payload.fingerprint, payload };
     },
     async attach(link) {
       const relation = await relationOf(link, target);
       await requireUnique(link, relation, { target, key });
       const known = await columnsOf(link, relation);
       return async (payload) => {
-        const { columns, values, count } = payload as Arrays;
+        const { columns, values, count } = payload as EncodedArrays;
         const typed = columns.map((name) => {
           const column = known.get(name);
           if (column === undefined) throw tableError(target, `it must have the columns ${columns.join(', ')}`, `"${name}" is missing`);
@@ -134,13 +125,12 @@ export function statementWriter(sql: string, columns: readonly string[]): Writer
   return {
     target: 'the statement',
     prepare(rows) {
-      const partition = encodePartition(rows, columns);
-      const payload: Arrays = { columns, values: columnArrays(partition.cells, columns.length), count: partition.cells.length };
-      return { fingerprint: partition.fingerprint, payload };
+      const payload = encodeArrays(rows, { columns });
+      return { fingerprint: payload.fingerprint, payload };
     },
     attach: (link) =>
       Promise.resolve(async (payload: unknown) => {
-        await link.query(sql, (payload as Arrays).values);
+        await link.query(sql, (payload as EncodedArrays).values);
       }),
   };
 }

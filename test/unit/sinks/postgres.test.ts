@@ -4,7 +4,7 @@ import { toBatchTime } from '../../../src/core/time.ts';
 import type { LedgerRow, SinkFence } from '../../../src/index.ts';
 import { postgresMigration, postgresSink, type PostgresSinkOptions } from '../../../src/sinks/postgres-sink.ts';
 import { isLoopback, resolveConnection, tlsOf } from '../../../src/sinks/postgres/connection.ts';
-import { arrayText, cellText, encodePartition, lastOfEachKey } from '../../../src/sinks/postgres/encode-rows.ts';
+import { cellText, encodeArrays, encodeLines } from '../../../src/sinks/postgres/encode-rows.ts';
 import { judgeReconnect } from '../../../src/sinks/postgres/judge-reconnect.ts';
 import { judgeTrouble } from '../../../src/sinks/postgres/judge-trouble.ts';
 import { quoteName, quoteTable, quoteText } from '../../../src/sinks/postgres/names.ts';
@@ -101,7 +101,7 @@ describe('cellText()', () => {
     [new Date(0), '1970-01-01T00:00:00.000Z'],
     [Uint8Array.of(0, 255), String.raw`\x00ff`],
     [{ a: [1] }, '{"a":[1]}'],
-    [[1, 'x y', null, '', 'NULL', '1.2.3-a'], '{1,"x y",NULL,"","NULL","1.2.3-a"}'],
+    [[1, 'x y', null, '', 'NULL', '12', '\\{"'], String.raw`{1,"x y",NULL,"","NULL","12","\\{\""}`],
     [[[1], ['a']], '{{1},{"a"}}'],
     [[{ a: '"' }], String.raw`{"{\"a\":\"\\\"\"}"}`],
   ])('case %#', (value, text) => expect(cellText(value)).toBe(text));
@@ -111,12 +111,10 @@ describe('cellText()', () => {
     [new Map(), 'an instance of Map has no text'],
     [new Date(Number.NaN), 'Invalid time value'],
   ])('refuses case %#', (value, message) => expect(() => cellText(value)).toThrow(message));
-  it('arrayText() quotes what would mean something else', () =>
-    expect(arrayText(['null', '\\', '{}', '12', '-', '.'])).toBe(String.raw`{"null","\\","{}",12,"-",.}`));
 });
 
-describe('encodePartition()', () => {
-  const text = (rows: readonly object[], names?: readonly string[]): string => Buffer.from(encodePartition(rows as never, names).lines).toString();
+describe('encodeLines()', () => {
+  const text = (rows: readonly object[]): string => Buffer.from(encodeLines(rows as never).lines).toString();
   it('writes lines of COPY', () =>
     expect(
       text([
@@ -124,7 +122,6 @@ describe('encodePartition()', () => {
         { b: '\r', a: String.raw`\N` },
       ]),
     ).toBe('x\\ty\\n\\\\\t\\N\n\\\\N\t\\r\n'));
-  it('keeps to the columns it is given', () => expect(text([{ a: 1, b: 2 }], ['b', 'a'])).toBe('2\t1\n'));
   it.each([
     ['other columns', [{ a: 1 }, { b: 1 }], 'row 1 of a partition for Postgres: it must have the columns a: it has b'],
     ['more columns', [{ a: 1 }, { a: 1, b: 1 }], 'row 1'],
@@ -134,25 +131,39 @@ describe('encodePartition()', () => {
     ['half a character', [{ a: 'x' }, { a: 'y' }, { a: '\ud800' }], 'row 2'],
   ])('refuses %s', (_name, rows, message) => expect(() => text(rows)).toThrow(message));
   it('has a fingerprint of columns, rows and their order', () => {
-    const of = (...rows: readonly object[]): string => encodePartition(rows as never).fingerprint;
+    const of = (...rows: readonly object[]): string => encodeLines(rows as never).fingerprint;
     expect(of({ a: 1 })).toMatch(/^[0-9a-f]{32}$/);
     expect(of({ a: 1 })).toBe(of({ a: '1' }));
     expect(new Set([of({ a: 1 }), of({ b: 1 }), of({ a: null }), of({ a: '' }), of({ a: 1 }, { a: 2 }), of({ a: 2 }, { a: 1 })]).size).toBe(6);
   });
-  it('lastOfEachKey() keeps the last row of each key', () => {
-    const rows = encodePartition([
-      { k: 'a', l: 1, v: 1 },
-      { k: 'b', l: 1, v: 2 },
-      { k: 'a', l: 1, v: 3 },
-      { k: 'a', l: 2, v: 4 },
-    ]);
-    expect(lastOfEachKey(rows, ['l', 'k']).map(([, , v]) => v)).toEqual(['3', '2', '4']);
-    expect(lastOfEachKey(rows, ['k']).map(([, , v]) => v)).toEqual(['4', '2']);
-    expect(() => lastOfEachKey(rows, ['x'])).toThrow('"x" is missing');
-    expect(() => lastOfEachKey(encodePartition([{ k: 1 }, { k: null }]), ['k'])).toThrow(
-      'row 1 of a partition for Postgres: a column of the key, k, must have a value: it is NULL',
-    );
+});
+
+describe('encodeArrays()', () => {
+  const rows = [
+    { k: 'a', l: 1, v: 1 },
+    { l: 1, v: 2, k: 'b' },
+    { k: 'a', l: 1, v: 3 },
+    { k: 'a', l: 2, v: 4 },
+  ];
+  it('keeps the columns and the order it is given', () =>
+    expect(encodeArrays(rows, { columns: ['v', 'k', 'l'] }).values).toEqual(['{1,2,3,4}', '{"a","b","a","a"}', '{1,1,1,2}']));
+  it('keeps the last row of each key', () => {
+    expect(encodeArrays(rows, { key: ['l', 'k'] })).toMatchObject({ values: ['{"a","b","a"}', '{1,1,2}', '{3,2,4}'], count: 3 });
+    expect(encodeArrays(rows, { key: ['k'] })).toMatchObject({ values: ['{"a","b"}', '{2,1}', '{4,2}'], count: 2 });
   });
+  it('has a fingerprint of columns, rows and their order', () => {
+    const of = (...given: readonly object[]): string => encodeArrays(given as never, {}).fingerprint;
+    expect(of({ a: 1 })).toMatch(/^[0-9a-f]{32}$/);
+    expect(new Set([of({ a: 1 }), of({ b: 1 }), of({ a: null }), of({ a: '' }), of({ a: 1 }, { a: 2 }), of({ a: 2 }, { a: 1 })]).size).toBe(6);
+  });
+  it.each([
+    ['a row without the key', rows, { key: ['x'] }, 'row 0 of a partition for Postgres: it must have the columns of the key, x: it has k, l, v'],
+    ['a key that is NULL', [{ k: 1 }, { k: null }], { key: ['k'] }, 'row 1 of a partition for Postgres: a column of the key, k, must have a value: it is NULL'],
+    ['other columns', rows, { columns: ['k'] }, 'row 0 of a partition for Postgres: it must have the columns k: it has k, l, v'],
+    ['a zero character', [{ k: 'a' }, { k: '\0' }], {}, 'row 1'],
+    ['half a character', [{ k: '\udc00' }], {}, 'row 0'],
+    ['a value without a text', [{ k: 1 }, { k: Symbol('s') }], {}, 'row 1 of a partition for Postgres: column "k": a symbol has no text'],
+  ])('refuses %s', (_name, given, rule, message) => expect(() => encodeArrays(given, rule)).toThrow(message));
 });
 
 it('upsertStatement() casts arrays of arrays one by one and replaces all but the key', () => {
