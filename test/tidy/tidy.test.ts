@@ -92,6 +92,8 @@ describe('the project', () => {
         "levelSink",
         "milliseconds",
         "minutes",
+        "requireClaim",
+        "requireCommit",
         "runMain",
         "seconds",
       ]
