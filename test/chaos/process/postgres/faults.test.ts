@@ -177,17 +177,20 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     await server.restart();
   });
 
-  it('outlasts the transaction of a driver that stands still, which then finds itself fenced', async () => {
+  it.each(['COPY', 'COMMIT'])('outlasts the transaction of a driver that stands still at "%s", which then finds itself fenced', async (step) => {
     const old = await open(1, { idleTransactionTimeout: milliseconds(400) });
     await commitAll(old, 'rows', [[1]]);
-    at(1, (_kind, text) => text.startsWith('COPY'), 'hold');
+    at(1, (_kind, text) => text.startsWith(step), 'hold');
     const held = proxy.held();
     const committing = commitAll(old, 'rows', [[2]], 2).catch((error: unknown) => error);
     await held;
-    const next = await open(2);
-    expect(await commitAll(next, 'rows', [[20]], 2)).toEqual(['committed']);
+    const next = postgresSink({ connection: connectionOf(server), table: 'rows', row: (id: number) => ({ id }) });
+    sinks.push(next);
+    const view = await next.open(session(2, 'rows'));
     proxy.release();
     expect(await committing).toMatchObject({ code: 'STREAM_FENCED', exitCode: 73 });
+    expect(view.rows.get(0)?.batchTime).toBe(100);
+    expect(await commitAll(next, 'rows', [[20]], 2)).toEqual(['committed']);
     expect(rows()).toEqual(['1', '20']);
   });
 
