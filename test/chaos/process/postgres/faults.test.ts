@@ -1,6 +1,6 @@
 // Goal: whatever the network, the server or another client does to a commit, its rows are there once, or not at all with an error that says why. Method: the sink in this process against a real server, a proxy
 // that breaks connections, psql and its like as the other clients.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -86,6 +86,14 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     proxy.release();
     expect((await committing).join()).toMatch(/^(committed|duplicate)$/);
     expect(rows()).toEqual(['1', '2']);
+  });
+
+  it('gives up a COPY that has no answer', async () => {
+    const sink = await open(1, { statementTimeout: milliseconds(200), reconnectTimeout: milliseconds(30_000) });
+    at(1, (kind) => kind === 'c', 'hold');
+    expect(await commitAll(sink, 'rows', [[1]])).toEqual(['committed']);
+    proxy.release();
+    expect(rows()).toEqual(['1']);
   });
 
   it('is an error when COMMIT is answered by ROLLBACK', async () => {
@@ -246,13 +254,18 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     expect(ledger(server, 'rows')).toEqual(['0|100|plan-100']);
   });
 
+  it('gives up a server that never answers a COPY, and the process goes on', () => {
+    const { stdout, status } = spawnSync(process.execPath, [join(import.meta.dirname, '../../../support/silent-copy.mjs')], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([0, 'Query read timeout\ngoes on\n']);
+  });
+
   it('leaves no server behind when its test is killed', async () => {
     const found = findPostgres();
     const helper = JSON.stringify(join(import.meta.dirname, '../../../support/postgres-guardian.mjs'));
     const bin = 'bin' in found ? found.bin : '';
     const root = join(server.root, 'inner');
     const port = await proxyPort();
-    const script = `import { spawn } from 'node:child_process'; const g = spawn(process.execPath, [${helper}, ${JSON.stringify(bin)}, ${JSON.stringify(root)}, '${port}'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true }); g.stdin.write('start\\n'); g.stdout.pipe(process.stdout);`;
+    const script = `import { spawn, spawnSync } from 'node:child_process'; const g = spawn(process.execPath, [${helper}, ${JSON.stringify(bin)}, ${JSON.stringify(root)}, '${port}'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true }); g.stdin.write('start\\n'); g.stdout.pipe(process.stdout);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const pid = Number(/^ready (\d+)/.exec(line.toString())?.[1]);
