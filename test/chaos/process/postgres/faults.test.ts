@@ -206,7 +206,7 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
       const committing = commitAll(sink, 'rows', [many]);
       await sleep(700);
       expect(ledger(server, 'rows')).toEqual([]);
-      expect(readFileSync(join(server.root, 'server.log'), 'utf8')).toContain('No space left on device');
+      expect(readFileSync(join(server.root, 'server.log'), 'utf8')).toContain('Check free disk space');
       rmSync(join(small, 'filler'));
       expect(await committing).toEqual(['committed']);
       expect(server.sql('SELECT count(*), count(DISTINCT id) FROM rows')).toEqual(['50000|50000']);
