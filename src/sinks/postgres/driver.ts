@@ -70,7 +70,7 @@ interface CopyStreams {
 
 const KEEP_ALIVE_MS = 10_000;
 const END_MS_MAX = 1000;
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 64 * 1024;
 const PURPOSE = 'postgresSink';
 
 function toAnswer({ command, rowCount, rows }: RawAnswer): Answer {
