@@ -163,7 +163,16 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     await server.restart();
     expect(await committing).toEqual(['committed']);
     await sink.close();
-    const hasty = await open(2, { reconnectTimeout: milliseconds(200) });
+    const closed = await open(2);
+    await server.kill();
+    const given = commitAll(closed, 'rows', [[3]], 3).catch((error: unknown) => error);
+    await sleep(1200);
+    const startedMs = performance.now();
+    await closed.close();
+    expect(await given).toMatchObject({ code: 'STREAM_SINK' });
+    expect(performance.now() - startedMs).toBeLessThan(500);
+    await server.restart();
+    const hasty = await open(3, { reconnectTimeout: milliseconds(200) });
     await server.kill();
     await expect(commitAll(hasty, 'rows', [[3]], 3)).rejects.toMatchObject({
       code: 'STREAM_SINK',
