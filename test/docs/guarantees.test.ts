@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { afterAll, expect, it } from 'vitest';
 import { fileSink, levelSink, seconds, StreamingContext, type DStream, type PathGuarantee } from '../../src/index.ts';
+import { postgresSink } from '../../src/sinks/postgres-sink.ts';
 
 const PAGE = join(import.meta.dirname, '../../docs/guarantees.md');
 const directory = mkdtempSync(join(tmpdir(), 'millrace-guarantees-'));
@@ -28,6 +29,7 @@ const SOURCES: readonly (readonly [name: string, add: (context: StreamingContext
 const OUTPUTS: readonly (readonly [name: string, add: (stream: DStream<string>) => void])[] = [
   ['`saveTo(levelSink(...))`', (stream) => stream.saveTo(levelSink({ directory: join(directory, 'level'), key: String, value: () => 1 }), { uid: 'output' })],
   ['`saveTo(fileSink(...))`', (stream) => stream.saveTo(fileSink({ directory: join(directory, 'files'), format: 'text' }), { uid: 'output' })],
+  ['`saveTo(postgresSink(...))`', (stream) => stream.saveTo(postgresSink({ table: 'words', row: (word: string) => ({ word }) }), { uid: 'output' })],
   ['`foreachRDD`', (stream) => stream.foreachRDD(() => undefined, { uid: 'output' })],
   ['`saveAsTextFiles`', (stream) => stream.saveAsTextFiles(join(directory, 'text'), { uid: 'output' })],
   ['`print`', (stream) => stream.print({ uid: 'output' })],
