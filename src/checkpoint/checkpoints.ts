@@ -75,6 +75,10 @@ function keysOf({ head }: StoredHead): readonly string[] {
   return [headKey(head.number), head.ledger.key, ...head.slots.flatMap((slot) => slot.blobs.map((blob) => blob.key))];
 }
 
+function blobsOf(slots: readonly SlotRef[]): number {
+  return slots.reduce((sum, { blobs }) => sum + blobs.length, 0);
+}
+
 function without(keys: readonly string[], others: readonly string[]): readonly string[] {
   const named = new Set(others);
   return keys.filter((key) => !named.has(key));
@@ -139,8 +143,11 @@ export class Checkpoints {
     const batch = new BlobBatch(this.#store);
     const slots = [...draft.kept];
     const replaced: string[] = [];
+    /** Blobs of the checkpoint before that belong to slots that changed. */
+    let followed = 0;
     for (const changed of draft.changed) {
       const { uid, slot, entries, kind, keeps } = changed;
+      followed += keeps.length + changed.replaces.length;
       for (const { key } of changed.replaces) replaced.push(key);
       const pause = breathe();
       if (pause !== undefined) await pause;
@@ -158,7 +165,9 @@ export class Checkpoints {
     // With the last of the blobs, in one batch: all of it or nothing.
     batch.put(headKey(number), value);
     await batch.write();
-    if (draft.previous !== undefined) this.#replaced.set(draft.previous.head.number, replaced);
+    // State that was dropped or migrated is neither kept nor replaced by a slot: then all names are compared.
+    if (draft.previous !== undefined && blobsOf(draft.previous.head.slots) === blobsOf(draft.kept) + followed)
+      this.#replaced.set(draft.previous.head.number, replaced);
     return { head, hash: sha256Hex(value) };
   }
 

@@ -77,9 +77,10 @@ function* piecesOf({ header, ledger, slots }: Omit<Savepoint, 'digest'>): Genera
     sizes.set(uid, of);
     of.push([slot, entries, ...payloads.map((payload) => payload.length)]);
   }
-  // Payloads stand in the order in which the header names them: uid by uid.
-  const ordered = [...sizes.keys()].flatMap((uid) => slots.filter((slot) => slot.uid === uid));
-  const text = Buffer.from(JSON.stringify({ ...header, ledgerBytes: ledger.length, slots: Object.fromEntries(sizes) }));
+  // Payloads stand in the order in which the header names them: uid by uid. In an object numbers come first.
+  const named = Object.fromEntries(sizes);
+  const ordered = Object.keys(named).flatMap((uid) => slots.filter((slot) => slot.uid === uid));
+  const text = Buffer.from(JSON.stringify({ ...header, ledgerBytes: ledger.length, slots: named }));
   yield new ByteWriter(PREFIX_BYTES + text.length)
     .raw(Buffer.from(MAGIC, 'latin1'))
     .u32(SAVEPOINT_FORMAT_VERSION)

@@ -1,5 +1,5 @@
 // Pure: the exit codes of the command, and which one an error gives. docs/tools.md lists them.
-import { CorruptionError, LockedError, StorageError, UsageError, type ErrorCode, type ExitCode, StreamError } from '../core/errors.ts';
+import { CorruptionError, LockedError, SinkError, StorageError, UsageError, type ErrorCode, type ExitCode, StreamError } from '../core/errors.ts';
 
 /** The exit codes of `millrace`. */
 export const TOOL_CODES = {
@@ -12,7 +12,7 @@ export const TOOL_CODES = {
   usage: 64,
   /** A bug of the tool. */
   unexpected: 70,
-  /** The storage failed. */
+  /** The storage failed, or a sink. */
   storage: 74,
 } as const;
 
@@ -32,5 +32,5 @@ export function toolCodeOf(error: unknown): ToolCode {
   if (error instanceof LockedError) return TOOL_CODES.locked;
   if (error instanceof CorruptionError) return TOOL_CODES.corrupt;
   if (error instanceof UsageError) return TOOL_CODES.usage;
-  return error instanceof StorageError ? TOOL_CODES.storage : TOOL_CODES.unexpected;
+  return error instanceof StorageError || error instanceof SinkError ? TOOL_CODES.storage : TOOL_CODES.unexpected;
 }

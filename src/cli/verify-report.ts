@@ -12,6 +12,8 @@ export interface SinkReport {
   readonly rows: RowCheck | undefined;
   /** Undefined for a sink whose data do not tell which batch they are of. */
   readonly data: SinkAudit | undefined;
+  /** Why it could not be asked. */
+  readonly error?: Error;
 }
 
 /** All sinks of a program against the store. */
@@ -24,12 +26,14 @@ export interface VerifyReport {
 }
 
 const WIDTH = 12;
+const VERDICTS: Partial<Record<ToolCode, string>> = { 0: 'the sinks hold what the store says', 2: 'the sinks do not hold what the store says' };
 
 function line(name: string, text: string): string {
   return `${name.padEnd(WIDTH)}${text}`;
 }
 
-function sinkLines({ sink, known, rows, data }: SinkReport): readonly string[] {
+function sinkLines({ sink, known, rows, data, error }: SinkReport): readonly string[] {
+  if (error !== undefined) return [line('unreachable', `"${sink}": ${error.message}`)];
   if (rows === undefined) return [line('sink', `"${sink}": it has no ledger to compare`)];
   const findings = [...rows.findings, ...(data?.findings ?? [])];
   return [
@@ -52,11 +56,12 @@ export function verifyLines({ sinks, unknown, exitCode }: VerifyReport): readonl
   return [
     ...sinks.flatMap(sinkLines),
     ...unknown.map((uid) => line('unknown', `"${uid}" committed, and is not in the program: it was not asked`)),
-    line('verdict', exitCode === 0 ? 'the sinks hold what the store says' : 'the sinks do not hold what the store says'),
+    line('verdict', VERDICTS[exitCode] ?? 'not all sinks could be asked'),
   ];
 }
 
 /** A report as an object for programs. */
 export function verifyJson(report: VerifyReport): string {
-  return JSON.stringify(report);
+  const sinks = report.sinks.map(({ error, ...rest }) => (error === undefined ? rest : { ...rest, error: error.message }));
+  return JSON.stringify({ ...report, sinks });
 }

@@ -80,7 +80,9 @@ export class ByteWriter {
 }
 
 const SCRATCH_BYTES = 256 * 1024;
-const scratch = new ByteWriter(SCRATCH_BYTES);
+/** One that has grown further is given up: a very large piece must not take its memory for ever. */
+const SCRATCH_BYTES_MAX = 8 * 1024 * 1024;
+let scratch = new ByteWriter(SCRATCH_BYTES);
 
 /**
  * What `write` writes, in memory of its own size. The writer is the same each time: making one of a guessed size for each of thousands of small blobs would take longer than to fill them.
@@ -89,7 +91,9 @@ const scratch = new ByteWriter(SCRATCH_BYTES);
  */
 export function written(write: (writer: ByteWriter) => void): Buffer {
   write(scratch.restart());
-  return Buffer.from(scratch.finish());
+  const bytes = Buffer.from(scratch.finish());
+  if (bytes.length > SCRATCH_BYTES_MAX) scratch = new ByteWriter(SCRATCH_BYTES);
+  return bytes;
 }
 
 /** The 64-bit number at an offset, which must be below 2^53; RangeError if it is not. */

@@ -3,6 +3,7 @@ import type { Uid } from '../core/ids.ts';
 import type { MissedBatches } from '../core/time.ts';
 import { UsageError } from '../core/errors.ts';
 import type { SourceGuarantee } from '../sources/receiver.ts';
+import { ancestors } from './ancestors.ts';
 import type { Graph, OutputNode, SourceNode } from './graph.ts';
 
 /** The guarantee of a path: each record counts once, or once or more, or may be lost or come twice where a crash met it in flight. */
@@ -64,25 +65,23 @@ function sourcePromise(source: SourceNode): EndPromise {
   return { isOnce: kind === 'exactly-once', because: `"${source.uid}": ${because}`, remedy: remedy === undefined ? undefined : `"${source.uid}": ${remedy}` };
 }
 
-/** All operators that an operator is made of, itself included. */
-function ancestors(graph: Graph, uid: Uid): ReadonlySet<Uid> {
-  const parents = new Map(graph.descriptor.operators.map((operator) => [operator.uid, operator.parents]));
-  const found = new Set<Uid>();
-  const visit = (each: Uid): void => {
-    if (found.has(each)) return;
-    found.add(each);
-    for (const parent of parents.get(each) ?? []) visit(parent);
-  };
-  visit(uid);
-  return found;
-}
-
 /** What operators on a path make of intervals in which no driver runs. */
 function missedReasons(graph: Graph, reached: ReadonlySet<Uid>, missedBatches: MissedBatches): readonly string[] {
   if (missedBatches === 'run') return [];
   return graph.descriptor.operators
     .filter(({ uid, kind }) => kind === 'updateStateByKey' && reached.has(uid))
     .map(({ uid }) => `"${uid}": its function is not called for intervals that pass while no driver runs (missedBatches is 'skip')`);
+}
+
+/** A stream that is not logged weakens the others of its output: what it loses may move their rows to other partitions of a batch that runs again. */
+function besides(source: SourceNode, sources: readonly SourceNode[]): EndPromise | undefined {
+  const unlogged = source.isLogged ? sources.find(({ isLogged }) => !isLogged) : undefined;
+  if (unlogged === undefined) return undefined;
+  return {
+    isOnce: false,
+    because: `"${source.uid}": it meets "${unlogged.uid}", whose records are not logged: without them a batch that runs again may put out other rows`,
+    remedy: `"${unlogged.uid}": leave writeAheadLog at true`,
+  };
 }
 
 /**
@@ -95,14 +94,13 @@ export function explainGraph(graph: Graph, missedBatches: MissedBatches): Explan
     const reached = ancestors(graph, output.uid);
     const put = outputPromise(output);
     const missed = missedReasons(graph, reached, missedBatches);
-    return graph.sources
-      .filter(({ uid }) => reached.has(uid))
-      .map((source): PathGuarantee => {
-        const taken = sourcePromise(source);
-        const guarantee = !taken.isOnce ? 'best-effort' : put.isOnce ? 'exactly-once' : 'at-least-once';
-        const remedies = [taken, put].flatMap(({ isOnce, remedy }) => (isOnce || remedy === undefined ? [] : [remedy]));
-        return { source: source.uid, output: output.uid, guarantee, because: [taken.because, put.because, ...missed], remedies };
-      });
+    const sources = graph.sources.filter(({ uid }) => reached.has(uid));
+    return sources.map((source): PathGuarantee => {
+      const taken = besides(source, sources) ?? sourcePromise(source);
+      const guarantee = !taken.isOnce ? 'best-effort' : put.isOnce ? 'exactly-once' : 'at-least-once';
+      const remedies = [taken, put].flatMap(({ isOnce, remedy }) => (isOnce || remedy === undefined ? [] : [remedy]));
+      return { source: source.uid, output: output.uid, guarantee, because: [taken.because, put.because, ...missed], remedies };
+    });
   });
   const text = paths.map(pathText).join('');
   return { paths, toString: () => text };

@@ -147,9 +147,9 @@ export class Journal {
     return block.unloggedBytes !== undefined && this.#cache.get(block.blockId) === undefined;
   }
 
-  /** Whether a batch has lost records: what it gives now is not what its first run gave. */
-  hasLost(batch: LedgerBatch): boolean {
-    return [...batch.inputs.values()].some(({ blocks }) => blocks.some((block) => this.isLost(block)));
+  /** The streams of which a batch has lost records: what is made of them is not what its first run made. */
+  lostStreams(batch: LedgerBatch): readonly Uid[] {
+    return [...batch.inputs].filter(([, { blocks }]) => blocks.some((block) => this.isLost(block))).map(([stream]) => stream);
   }
 
   /** Forgets the bytes of the blocks of a batch that is completed: nothing reads them again. */

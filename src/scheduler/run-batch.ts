@@ -3,6 +3,7 @@ import { CorruptionError, toError } from '../core/errors.ts';
 import { publish } from '../core/diagnostics.ts';
 import type { Uid } from '../core/ids.ts';
 import type { ListenerBus } from '../core/listener.ts';
+import { ancestors } from '../dstream/ancestors.ts';
 import type { Graph, OutputNode } from '../dstream/graph.ts';
 import type { TaskRunner } from '../executor/task-runner.ts';
 import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
@@ -23,8 +24,11 @@ export interface RunBatchOptions {
   /** What each sink held when it was opened. */
   readonly views: ReadonlyMap<Uid, SinkView>;
   readonly listeners: ListenerBus;
-  /** Whether records of the batch, or of one before that runs again, are lost because their stream is not logged. Then a rerun cannot give what the first run gave: what the sinks hold stays, what they lack is made of the rest. */
-  readonly hasLost: boolean;
+  /**
+   * The streams of which records are lost, of this batch or of one before that runs again, because they are not logged. What is made of them cannot be what the first run gave: what sinks hold of it stays, what they lack is made of the
+   * rest. All else is compared.
+   */
+  readonly lost: ReadonlySet<Uid>;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
@@ -36,6 +40,11 @@ interface SinkWork {
   readonly uid: Uid;
   readonly sink: Sink<unknown>;
   readonly node: RddNode<unknown>;
+}
+
+/** Whether an output or operator is made of a stream that has lost records. */
+function hasLost({ graph, lost }: RunBatchOptions, uid: Uid): boolean {
+  return lost.size > 0 && [...ancestors(graph, uid)].some((each) => lost.has(each));
 }
 
 type Prepared = ReadonlyMap<number, PreparedRows>;
@@ -196,7 +205,7 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
     if (output.sink.guarantee !== 'transactional') continue;
     const [foreign] = foreignRows(rowsOf(options, uid), options.batch);
     if (foreign !== undefined) throw foreignError(options, uid, foreign);
-    if (options.hasLost) continue;
+    if (hasLost(options, uid)) continue;
     const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
     if (differences.length > 0) throw await differenceError(options, output, { differences, prepared });
   }
@@ -205,7 +214,7 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
     const work = sinks.get(output.uid);
     if (work !== undefined) {
       await watched(options, output.uid, async () => {
-        const held = options.hasLost ? heldFingerprints(options, output.uid) : new Map<number, string>();
+        const held = hasLost(options, output.uid) ? heldFingerprints(options, output.uid) : new Map<number, string>();
         for (const [partitionId, prepared] of work.prepared) if (!held.has(partitionId)) await commitPartition(options, work.output, { partitionId, prepared });
         written.set(output.uid, new Map([...fingerprintsOf(work.prepared), ...held]));
       });
@@ -219,13 +228,15 @@ async function runForState(options: RunBatchOptions): Promise<void> {
   const { batch, work } = options;
   const { completion } = batch;
   if (completion === undefined || options.graph.stateful.length === 0) return;
-  if (options.hasLost) return computeStates(options);
   for (const output of sinkWork(options)) {
+    if (hasLost(options, output.uid)) continue;
     const prepared = await prepareAll(options, output);
     const differences = compareFingerprints(completion.written.get(output.uid) ?? new Map(), fingerprintsOf(prepared));
     if (differences.length > 0) throw await differenceError(options, output, { differences, prepared });
   }
   await computeStates(options);
+  // The digest is over the state of all operators.
+  if (options.graph.stateful.some(({ node }) => hasLost(options, node.descriptor.uid))) return;
   const digest = work.digest();
   if (digest === completion.stateDigest) return;
   throw new CorruptionError(

@@ -23,6 +23,7 @@ import { estimateRecovery, type MeasuredLife } from './recovery-estimate.ts';
 import { runBatch } from './run-batch.ts';
 
 const PLAN_ID_BYTES = 16;
+const NOTHING_LOST: ReadonlySet<Uid> = new Set();
 
 /** What the scheduler works with. */
 export interface SchedulerOptions {
@@ -88,16 +89,16 @@ export class Scheduler {
   /** Runs again what a crash left: batches from their plans, oldest first. */
   async runAgain(batches: readonly { readonly batch: LedgerBatch; readonly action: 'rerun' | 'state-only' }[]): Promise<void> {
     const { env, journal } = this.#options;
-    let hasLost = false;
+    const lost = new Set<Uid>();
     for (const { batch, action } of batches) {
       // State that lacks records makes every later batch another.
-      hasLost ||= journal.hasLost(batch);
-      if (hasLost)
+      for (const stream of journal.lostStreams(batch)) lost.add(stream);
+      if (lost.size > 0)
         env.logger.warn(
-          { batchTime: batch.batchTime },
-          'a batch runs again without records that were not logged: what its transactional sinks hold of it stays',
+          { batchTime: batch.batchTime, streams: [...lost] },
+          'a batch runs again without records that were not logged: what transactional sinks hold of it that is made of these streams stays',
         );
-      await this.#run(batch, action, hasLost);
+      await this.#run(batch, action, lost);
     }
   }
 
@@ -186,13 +187,13 @@ export class Scheduler {
     };
   }
 
-  async #run(batch: LedgerBatch, mode: 'first' | 'rerun' | 'state-only', hasLost = false): Promise<void> {
+  async #run(batch: LedgerBatch, mode: 'first' | 'rerun' | 'state-only', lost: ReadonlySet<Uid> = NOTHING_LOST): Promise<void> {
     const { app, env, graph, journal, states, tasks, views, listeners } = this.#options;
     const { batchTime } = batch;
     const { defaultParallelism } = graph;
     const work = new BatchWork({ app, files: env.files, defaultParallelism, batch, journal, states, tasks });
     const now = (): number => env.clock.monotonic();
-    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, hasLost, now };
+    const options = { app, graph, batch, work, ledger: journal.ledger, tasks, views, listeners, lost, now };
     const begunMs = now();
     let appendMs = 0;
     if (mode === 'state-only') await runBatch(options, mode);

@@ -20,7 +20,7 @@ import type { CommitRecord, KnownCommit, LedgerRow, PreparedRows, Sink, SinkAudi
 const FINGERPRINT_DIGITS = 32;
 const RECORD_BYTES_MAX = 64 * 1024;
 /** Larger files are not read back for the message of an error. */
-const READ_BACK_BYTES_MAX = 64 * 1024 * 1024;
+const READ_BACK_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Options of {@link fileSink}. */
 export interface FileSinkOptions<in T> {
@@ -61,6 +61,7 @@ class FileSink<in T> implements Sink<T> {
   readonly #files: FileSystem;
   readonly #directory: string;
   readonly #format: FileFormat<T>;
+  readonly #hasLines: boolean;
   #state: OpenState | undefined;
   /** Set when a sync failed: what is durable is not known any more until the sink is opened again. */
   #failure: Error | undefined;
@@ -68,6 +69,7 @@ class FileSink<in T> implements Sink<T> {
   constructor(files: FileSystem, options: FileSinkOptions<T>) {
     this.#files = files;
     this.#directory = options.directory;
+    this.#hasLines = typeof options.format === 'string';
     this.#format = typeof options.format === 'string' ? FILE_FORMATS[options.format] : options.format;
   }
 
@@ -140,6 +142,8 @@ class FileSink<in T> implements Sink<T> {
 
   readBack(key: CommitKey, prepared: PreparedRows | undefined): Promise<{ readonly before: readonly string[]; readonly now: readonly string[] } | undefined> {
     return this.#guarded('read back', async () => {
+      // Of other formats it is not known where a row ends.
+      if (!this.#hasLines) return undefined;
       const path = `${this.#directory}/${partName(key)}.${this.#format.extension}`;
       const found = await this.#files.stat(path);
       const now = (prepared?.payload as FilePayload | undefined)?.bytes ?? Buffer.alloc(0);
@@ -339,7 +343,7 @@ class FileSink<in T> implements Sink<T> {
   }
 }
 
-/** A line stands for a row: so it is in the formats that are built in. */
+/** A line for each row. */
 function linesOf(bytes: Uint8Array): readonly string[] {
   return Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1);
 }

@@ -132,7 +132,9 @@ export class SlotSection {
   constructor(reader: ByteReader, codec: TextCodec) {
     const name = reader.text();
     if (name !== codec.name) throw new RangeError(`Cannot read a slot as its codec must be "${codec.name}": found "${name}"`);
-    const hasTimes = reader.u32() === HAS_TIMES;
+    const flags = reader.u32();
+    if (flags > HAS_TIMES) throw new RangeError(`Cannot read a slot as its flags must be known: found ${flags}`);
+    const hasTimes = flags === HAS_TIMES;
     this.#bytes = reader.bytes;
     this.count = reader.u32();
     const keys = readColumn(reader, this.count);

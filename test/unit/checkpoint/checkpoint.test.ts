@@ -130,6 +130,15 @@ describe('Checkpoints', () => {
     expect(image.values.size).toBe(1 + 1 + 2);
     expect(await checkpoints.readBlobs(first.head.slots.flatMap((ref) => ref.blobs))).toContain(undefined);
   });
+  it('remove the blobs of state that was given up, once no retained head names them', async () => {
+    const { checkpoints, image, first, second } = await twoCheckpoints();
+    // Slot 2 is neither changed nor kept: its state was dropped, or migrated into other slots.
+    const third = await checkpoints.write(draft(3, second, { changed: [], kept: second.head.slots.filter((ref) => ref.slot === 1) }));
+    await checkpoints.drop(first, [third, second]);
+    const fourth = await checkpoints.write(draft(4, third, { changed: [], kept: third.head.slots }));
+    await checkpoints.drop(second, [fourth, third]);
+    expect([...image.values.keys()].filter((key) => key.startsWith('state/'))).toEqual(third.head.slots.flatMap(({ blobs }) => blobs.map(({ key }) => key)));
+  });
   it('see a blob that is missing, damaged or another', async () => {
     const { checkpoints, image, second } = await twoCheckpoints();
     for (const ref of second.head.slots.flatMap((found) => found.blobs)) {

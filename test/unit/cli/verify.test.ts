@@ -4,6 +4,7 @@ import { run } from '../../../src/cli/run.ts';
 import type { CheckpointStore } from '../../../src/checkpoint/checkpoint-store.ts';
 import { sha256Hex } from '../../../src/core/checksum.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
+import { SinkError } from '../../../src/core/errors.ts';
 import type { Env } from '../../../src/env/env.ts';
 import { milliseconds, StreamingContext, type Sink } from '../../../src/index.ts';
 import type { LoggedEvent } from '../../../src/journal/apply-event.ts';
@@ -146,6 +147,28 @@ describe('verify', () => {
     const lines = (await bench.verify(() => bench.program({ sinks: ['plain'] }))).out;
     expect(lines).toMatch(/^sink {8}"plain": it has no ledger to compare$/m);
     expect(lines).toMatch(/^unknown {5}"files" committed, and is not in the program: it was not asked$/m);
+  });
+  it('asks the other sinks where one cannot be asked', async () => {
+    const bench = await new Bench().left('stopped');
+    const broken = () => {
+      const context = bench.program({ sinks: ['files'] });
+      const sink = {
+        ...createSimSink(bench.table, bench.process),
+        look: () => Promise.reject(new SinkError('STREAM_SINK', 'Cannot look: the server is down')),
+      };
+      context.fromAsyncIterable(['x'], { uid: 'more' }).saveTo(sink, { uid: 'table' });
+      return context;
+    };
+    const { code, out } = await bench.verify(broken);
+    expect(code).toBe(74);
+    expect(out).toMatch(
+      /^data {8}\d+ commits compared with their data, 0 taken away by readers\nunreachable "table": Cannot look: the server is down\nverdict {5}not all/m,
+    );
+    await bench.change('/out/part-7-0.txt', Buffer.from('z\n'));
+    expect(await bench.verify(broken, '--json')).toMatchObject({
+      code: 2,
+      out: expect.stringContaining('"error":"Cannot look: the server is down"') as string,
+    });
   });
   it('refuses a program of another application, a module that makes none, and says where there is no store', async () => {
     const bench = await new Bench().left('stopped');

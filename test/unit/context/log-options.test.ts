@@ -1,7 +1,8 @@
 // Goal: what the options of the log do to a program: a log that is limited, records that are not logged, a disk that is full. Method: programs in the simulated world.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
 import { milliseconds, StreamingContext, type Receiver, type StreamingContextOptions } from '../../../src/index.ts';
-import { createSimSink, SimTable, type SimProcess } from '../../../src/testing/index.ts';
+import { createSimSink, SimProcess, SimTable } from '../../../src/testing/index.ts';
 import { World } from '../../support/world.ts';
 
 type Pair = readonly [string, number];
@@ -146,6 +147,63 @@ describe('a stream that is not logged', () => {
     expect(bench.table.commits.filter(({ rows }) => rows.length > 0)).toHaveLength(1);
     await bench.drive(context.stop());
     expect(context.state).toBe('stopped');
+  });
+  it('takes nothing from the comparison of outputs that are not made of it', async () => {
+    const bench = new Bench();
+    let order: readonly string[] = ['x', 'y'];
+    const create = (): StreamingContext => {
+      const context = bench.context();
+      context
+        .receiverStream(bench.hand, { uid: 'unlogged', writeAheadLog: false })
+        .map((word): Pair => [word, 1])
+        .saveTo(createSimSink(bench.table, bench.process), { uid: 'lossy' });
+      context
+        .receiverStream(bench.other, { uid: 'logged' })
+        .flatMap((word) => order.map((each): Pair => [`${word}${each}`, 1]))
+        .repartition(2, { uid: 'two' })
+        .saveTo(createSimSink(bench.others, bench.process), { uid: 'whole' });
+      return context;
+    };
+    await bench.open(create);
+    const stored = [bench.hand.store('a'), bench.other.store('b')];
+    await bench.pass(25);
+    await Promise.all(stored);
+    // Behind the first of its two partitions.
+    const kill = (message: unknown): void => {
+      if ((message as { readonly sink: string }).sink === 'whole') bench.process.kill();
+    };
+    subscribe('millrace:partition-committed', kill);
+    await bench.pass(300);
+    unsubscribe('millrace:partition-committed', kill);
+    bench.die();
+    const before = bench.others.commits.length;
+    expect(before).toBe(1);
+    order = ['y', 'x'];
+    await expect(bench.open(create)).rejects.toMatchObject({ code: 'STREAM_BATCH_DIFFERS', message: expect.stringContaining('"whole"') as string });
+    expect(bench.others.commits).toHaveLength(before);
+    bench.die();
+    order = ['x', 'y'];
+    const context = await bench.open(create);
+    await bench.pass(300);
+    expect(bench.others.commits.flatMap(({ rows }) => rows.map(([key]) => key)).toSorted()).toEqual(['bx', 'by']);
+    await bench.drive(context.stop());
+  });
+  it('weakens the others of an output that is made of both', () => {
+    const context = new Bench().context();
+    const logged = context.fromAsyncIterable(['x'], { uid: 'logged', position: () => 0 });
+    const unlogged = context.fromAsyncIterable(['y'], { uid: 'unlogged', position: () => 0, writeAheadLog: false });
+    logged.union(unlogged).saveTo(createSimSink(new SimTable<string>(), new SimProcess()), { uid: 'both' });
+    logged.saveTo(createSimSink(new SimTable<string>(), new SimProcess()), { uid: 'alone' });
+    const { paths } = context.explain();
+    expect(paths.map(({ source, output, guarantee }) => `${source} ${output} ${guarantee}`)).toEqual([
+      'logged both best-effort',
+      'unlogged both best-effort',
+      'logged alone exactly-once',
+    ]);
+    expect(paths[0]?.because[0]).toBe(
+      '"logged": it meets "unlogged", whose records are not logged: without them a batch that runs again may put out other rows',
+    );
+    expect(paths[0]?.remedies).toEqual(['"unlogged": leave writeAheadLog at true']);
   });
   it('loses from state what came since the last checkpoint, and starts all the same', async () => {
     const bench = new Bench();

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { run } from '../../../src/cli/run.ts';
 import type { CheckpointStore } from '../../../src/checkpoint/checkpoint-store.ts';
-import { readSavepoint, readSavepointHeader } from '../../../src/checkpoint/savepoint-file.ts';
+import { readSavepoint, readSavepointHeader, writeSavepoint } from '../../../src/checkpoint/savepoint-file.ts';
 import { milliseconds, StreamingContext, type Env, type GetOrCreateOptions } from '../../../src/index.ts';
 import { createSimCheckpointStore, createSimSink, ScriptedSource, SimCheckpointImage, SimTable } from '../../../src/testing/index.ts';
 import { World } from '../../support/world.ts';
@@ -237,6 +237,15 @@ describe('an exported savepoint', () => {
     await expect(place.start('/store', { fromSavepoint: '/out.savepoint' })).rejects.toMatchObject({
       message: expect.stringContaining('began without one') as string,
     });
+  });
+  it('gives each operator its own state, also one whose uid is a number', async () => {
+    const place = await exported();
+    const { env } = place.options() as { env: Env };
+    const { header, ledger } = await readSavepoint(env.files, '/out.savepoint');
+    const slots = ['counts', '7', '10'].map((uid) => ({ uid, slot: 1, entries: 1, payloads: [Buffer.from(`of ${uid}`)] }));
+    await writeSavepoint(env.files, '/again.savepoint', { header, ledger, slots });
+    const read = (await readSavepoint(env.files, '/again.savepoint')).slots.map(({ uid, payloads }) => [uid, Buffer.concat(payloads).toString()]);
+    expect(new Map(read as [string, string][])).toEqual(new Map(slots.map(({ uid }) => [uid, `of ${uid}`])));
   });
   it('is refused when any byte is another, or missing', async () => {
     const place = await exported();

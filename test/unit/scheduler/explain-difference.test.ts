@@ -1,7 +1,8 @@
 // Goal: who reads that a rerun differs finds out in what. Method: a table of pairs of runs; then a program with a file sink that is killed and comes back as another one.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it } from 'vitest';
-import { milliseconds, StreamingContext } from '../../../src/index.ts';
+import { toBatchTime } from '../../../src/core/time.ts';
+import { fileSink, milliseconds, StreamingContext } from '../../../src/index.ts';
 import { explainDifference } from '../../../src/scheduler/explain-difference.ts';
 import { createFileSink } from '../../../src/sinks/file-sink.ts';
 import { createSimFileSystem, ScriptedSource } from '../../../src/testing/index.ts';
@@ -68,6 +69,12 @@ describe('a rerun that differs', () => {
       code: 'STREAM_BATCH_DIFFERS',
       message: expect.stringContaining('is number 0: the first run had "a 1", now it is "a 2"') as string,
     });
+  });
+  it('says nothing of rows where nobody knows where one ends', async () => {
+    const format = { extension: 'json', encode: (rows: readonly string[]) => JSON.stringify(rows) };
+    const sink = fileSink<string>({ directory: '/nowhere', format });
+    const key = { app: 'a', sink: 's', batchTime: toBatchTime(1), partitionId: 0 };
+    expect(await sink.readBack?.(key, sink.prepare(['a']))).toBeUndefined();
   });
   it('is refused as well where a reader has taken the file away', async () => {
     const bench = await killed();

@@ -281,6 +281,11 @@ describe('slots', () => {
     expect(reading(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow(RangeError);
     for (let length = 0; length < whole.length; length++) expect(reading(whole.subarray(0, length))).toThrow(RangeError);
   });
+  it('with flags that nobody knows are refused', () => {
+    const bytes = Buffer.from(bytesOf([['a', 1]], JSON_CODEC));
+    bytes.writeUInt32LE(2, bytes.indexOf('json-2') + 'json-2'.length);
+    expect(() => read(bytes, JSON_CODEC)).toThrow('its flags must be known: found 2');
+  });
   it('have a layout that does not change', () => {
     const changes = new EntryChanges();
     changes.insert('a', new StateEntry('[1]', true, 7));
