@@ -86,6 +86,14 @@ export function relationStatement(table: string): string {
   );
 }
 
+/** The partitions that hold rows of a partitioned table and are no tables that outlive a crash of the server, at any depth. Those in between hold none. */
+export function unsafePartitionsStatement(oid: string): string {
+  return (
+    `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.relkind::text AS kind FROM pg_partition_tree(${oid}) t ` +
+    "JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.isleaf AND (c.relkind <> 'r' OR c.relpersistence <> 'p') ORDER BY 1 LIMIT 1"
+  );
+}
+
 /** Its columns: how each is named as the type of an array, and whether an array of it would lose its shape. */
 export function columnsStatement(oid: string): string {
   return (

@@ -3,7 +3,15 @@ import { SinkError, UsageError } from '../../core/errors.ts';
 import type { Link } from './driver.ts';
 import { encodeArrays, encodeLines, type EncodedArrays, type EncodedLines, type PostgresRow } from './encode-rows.ts';
 import { quoteTable } from './names.ts';
-import { columnsStatement, copyStatement, relationStatement, uniqueStatement, upsertStatement, type TableColumn } from './statements.ts';
+import {
+  columnsStatement,
+  copyStatement,
+  relationStatement,
+  uniqueStatement,
+  unsafePartitionsStatement,
+  upsertStatement,
+  type TableColumn,
+} from './statements.ts';
 
 /** Writes what {@link Writer.prepare} made, on one connection. */
 export type Put = (payload: unknown) => Promise<void>;
@@ -24,11 +32,22 @@ interface Relation {
   readonly name: string;
 }
 
+const PARTITIONED = 'p';
 /** Tables, also partitioned ones. Views and foreign tables are not under the transaction. */
-const KINDS = ['r', 'p'];
+const KINDS = ['r', PARTITIONED];
 
 function tableError(table: string, rule: string, found: string): UsageError {
   return new UsageError('STREAM_OPTION', `Cannot use the table ${table} of postgresSink as ${rule}: ${found}`);
+}
+
+/** The rows of a partitioned table are in its partitions, each of which may be kept in another way than the table that was named. */
+async function requireSafePartitions(link: Link, table: string, { oid }: Relation): Promise<void> {
+  const [answer] = await link.run(unsafePartitionsStatement(oid));
+  const [row] = answer?.rows ?? [];
+  if (row === undefined) return;
+  const kind = String(row['kind']);
+  const found = kind === 'r' ? 'is unlogged or temporary' : `is of the kind "${kind}" of pg_class`;
+  throw tableError(table, 'each of its partitions must be a table that outlives a crash of the server', `${String(row['name'])} ${found}`);
 }
 
 /** The table behind a name. An unlogged one is emptied by a crash of the server while the ledger stays, so its rows would be lost. */
@@ -39,7 +58,9 @@ async function relationOf(link: Link, table: string): Promise<Relation> {
     throw tableError(table, 'it must be there and be visible to this role', 'it is not (names are taken as they are written, in upper and lower case)');
   if (!KINDS.includes(row['kind'] ?? '')) throw tableError(table, 'it must be a table', `it is of the kind "${String(row['kind'])}" of pg_class`);
   if (row['persistence'] !== 'p') throw tableError(table, 'it must outlive a crash of the server', 'it is unlogged or temporary');
-  return { oid: row['oid'] ?? '', name: row['name'] ?? '' };
+  const relation = { oid: row['oid'] ?? '', name: row['name'] ?? '' };
+  if (row['kind'] === PARTITIONED) await requireSafePartitions(link, table, relation);
+  return relation;
 }
 
 /** A trigger or a rule that takes rows aside would lose them unseen. */

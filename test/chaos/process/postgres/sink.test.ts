@@ -109,6 +109,28 @@ describe.skipIf(!hasPostgres())('postgresSink()', () => {
       await expect(look(table, { key: ['id'] })).rejects.toThrow('a unique index over exactly the columns of the key, id');
   });
 
+  it('refuses a partitioned table of which a partition would be emptied by a crash of the server, or is elsewhere', async () => {
+    server.sql('CREATE TABLE parted (id int) PARTITION BY RANGE (id); CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (100)');
+    server.sql('CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (100) TO (300) PARTITION BY RANGE (id)');
+    await using sink = postgresSink({ connection: connectionOf(server), table: 'parted', row: (id: number) => ({ id }) });
+    await sink.open(session(1, 'parted'));
+    // A partition that comes later is not seen before the next connection.
+    server.sql('CREATE UNLOGGED TABLE parted_loose PARTITION OF parted_high FOR VALUES FROM (100) TO (200)');
+    expect(await commitAll(sink, 'parted', [[1, 100]])).toEqual(['committed']);
+    await sink.close();
+    const refused = 'Cannot use the table "parted" of postgresSink as each of its partitions must be a table that outlives a crash of the server';
+    await expect(sink.open(session(2, 'parted'))).rejects.toMatchObject({
+      code: 'STREAM_OPTION',
+      message: `${refused}: public.parted_loose is unlogged or temporary`,
+    });
+    server.sql('ALTER TABLE parted_loose SET LOGGED; CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER away FOREIGN DATA WRAPPER nothing');
+    server.sql('CREATE FOREIGN TABLE parted_away PARTITION OF parted_high FOR VALUES FROM (200) TO (300) SERVER away');
+    await expect(sink.open(session(2, 'parted'))).rejects.toThrow(`${refused}: public.parted_away is of the kind "f" of pg_class`);
+    server.sql('DROP FOREIGN TABLE parted_away');
+    await sink.open(session(2, 'parted'));
+    expect(await commitAll(sink, 'parted', [[2, 101]], 2)).toEqual(['committed']);
+  });
+
   it('makes its ledger once, also when two begin at one moment, and prints how when it may not', async () => {
     server.sql('CREATE TABLE made (id int)');
     const sinks = [1, 2, 3].map(() => postgresSink({ connection: connectionOf(server), ledgerSchema: 'Own', table: 'made', row: (id: number) => ({ id }) }));
