@@ -41,6 +41,8 @@ export type { FileCodec } from './rdd/text-file.ts';
 export { fileSink, type FileSinkOptions } from './sinks/file-sink.ts';
 export type { FileFormat } from './sinks/file-format.ts';
 export { levelSink, type LevelSink, type LevelSinkOptions } from './sinks/level-sink.ts';
+export type { CommitScene } from './sinks/judge-commit.ts';
+export { requireClaim, requireCommit } from './sinks/require-commit.ts';
 export type { CommitRecord, LedgerRow, PreparedRows, Sink, SinkFence, SinkIdentity, SinkSession, SinkView } from './sinks/sink.ts';
 export type { AsyncSource, PositionOf } from './sources/iterable-receiver.ts';
 export type { QueueItem } from './sources/queue-source.ts';

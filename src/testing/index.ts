@@ -13,4 +13,5 @@ export { createSimEnv, type SimEnvOptions } from './sim-env.ts';
 export { createSimFileSystem, type SimFileSystemOptions } from './sim-file-system.ts';
 export { SimProcess, SimulatedDeath, type SimProcessOptions, type SimulatedFault, type SimulatedPause, type StepName } from './sim-process.ts';
 export { createSimSink, SimTable, type SimCommit } from './sim-sink.ts';
+export { checkSinkConformance, type SinkPlace, type SinkUnderTest } from './sink-conformance.ts';
 export { checkStoreConformance, type StorePlace, type StoreUnderTest } from './store-conformance.ts';

@@ -70,7 +70,10 @@ export function createSimSink<T>(table: SimTable<T>, process: SimProcess): Sink<
       });
       return process.run('sink.committed', () => result);
     },
-    close: () => process.run('sink.close', () => undefined),
+    close: () =>
+      process.run('sink.close', () => {
+        session = undefined;
+      }),
   };
 }
 

@@ -1,0 +1,53 @@
+// A program that numbers its records by itself and writes them into Postgres, twice: appended with the time of their batch, and as totals per word by an upsert. Its log has a line for each record that is
+// durable and each partition that is committed. PG* variables say where the server is.
+import { writeSync } from 'node:fs';
+import { subscribe } from 'node:diagnostics_channel';
+import { milliseconds, runMain, StreamingContext } from 'millrace';
+import { postgresSink } from 'millrace/postgres';
+
+const { DIRECTORY = '', IDLE_MS = '10000', PATIENCE_MS = '60000' } = process.env;
+const PARTITION = 'numbers';
+const WORDS = ['to', 'be', 'or', 'not'];
+const TURN_MS = 2;
+
+const tell = (text) => writeSync(2, `${text}\n`);
+subscribe('millrace:partition-committed', ({ sink, batchTime, partitionId, result }) => tell(`${result} ${sink} ${batchTime}/${partitionId}`));
+
+const receiver = {
+  codec: 'json-lines',
+  guarantee: { kind: 'exactly-once', because: 'it begins where the log ends' },
+  async run({ signal, store, ready, position }) {
+    let next = position(PARTITION) ?? 0;
+    tell(`from ${next}`);
+    for (; !signal.aborted; next++) {
+      await ready();
+      await new Promise((resolve) => setTimeout(resolve, TURN_MS));
+      const number = next;
+      store(number, { partition: PARTITION, from: number, until: number + 1 }).then(
+        () => tell(`durable ${number}`),
+        () => undefined,
+      );
+    }
+  },
+};
+
+function create() {
+  const context = new StreamingContext({
+    appName: 'numbers',
+    batchInterval: milliseconds(100),
+    checkpointInterval: milliseconds(500),
+    blockInterval: milliseconds(25),
+  });
+  const waits = { reconnectTimeout: milliseconds(Number(PATIENCE_MS)), idleTransactionTimeout: milliseconds(Number(IDLE_MS)) };
+  const numbers = context.receiverStream(receiver, { uid: 'numbers' });
+  numbers
+    .transform((rdd, { time }) => rdd.map((id) => ({ batch: Number(time), id, word: WORDS[id % WORDS.length] })), { uid: 'timed' })
+    .saveTo(postgresSink({ table: 'events', row: (event) => event, ...waits }), { uid: 'events' });
+  numbers
+    .map((id) => [WORDS[id % WORDS.length], 1])
+    .updateStateByKey((values, sum = 0) => values.reduce((a, b) => a + b, sum), { uid: 'counts', numPartitions: 2 })
+    .saveTo(postgresSink({ table: 'totals', key: ['word'], row: ([word, total]) => ({ word, total }), ...waits }), { uid: 'totals' });
+  return context;
+}
+
+await runMain(DIRECTORY, create);
