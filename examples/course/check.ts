@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Level } from 'level';
+import type { PostgresServer } from './postgres-server.ts';
 
 /** Words or lines, and how often. */
 export type Counts = ReadonlyMap<string, number>;
@@ -51,13 +52,20 @@ async function tableRows(directory: string): Promise<Counts> {
   return counts;
 }
 
+function databaseRows(database: PostgresServer | undefined): Counts {
+  const rows = (database?.sql('SELECT word, count FROM wordcount') ?? []).map((row) => row.split('|'));
+  return new Map(rows.map(([word = '', count]) => [word, Number(count)]));
+}
+
 /** How a program of the course is fed and checked. */
 export interface Lesson {
   readonly input: 'socket' | 'files';
+  /** Whether it writes into a database. */
+  readonly database?: 'postgres';
   /** What must come out for these lines. */
   expected(lines: readonly string[]): Counts;
-  /** What came out. */
-  found(output: string): Counts | Promise<Counts>;
+  /** What came out, into the directory or, if it has a database, into that. */
+  found(output: string, database: PostgresServer | undefined): Counts | Promise<Counts>;
 }
 
 /** The programs by name. */
@@ -71,6 +79,7 @@ export const LESSONS: Readonly<Record<string, Lesson>> = {
     found: (output) => countOf(sinkLines(output)),
   },
   'persist-word-count': { input: 'socket', expected: wordsOf, found: tableRows },
+  'persist-word-count-postgres': { input: 'socket', database: 'postgres', expected: wordsOf, found: (_output, database) => databaseRows(database) },
 };
 
 /** How many of the expected are missing, and how many are there that should not be. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compare, LESSONS } from './check.ts';
+import { startPostgres } from './postgres-server.ts';
 
 const WORDS = ['to', 'be', 'or', 'not', 'question', 'mind'];
 const LINES = 1500;
@@ -21,6 +22,11 @@ if (lesson === undefined) {
   process.exit(64);
 }
 
+const database = lesson.database === undefined ? undefined : await startPostgres();
+if (lesson.database !== undefined && database === undefined) {
+  process.stderr.write(`Cannot run "${name}" as PostgreSQL must be installed: it is not (Debian: apt-get install postgresql)\n`);
+  process.exit(69);
+}
 const place = mkdtempSync(join(tmpdir(), 'millrace-course-'));
 const lines = Array.from({ length: LINES }, (_, index) => `${index} ${WORDS[index % WORDS.length]} ${WORDS[(index * 7) % 5]}`);
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -78,12 +84,19 @@ function feedFiles(): Feed {
 const printed: string[] = [];
 
 async function check(): Promise<ReturnType<typeof compare>> {
-  return compare(lesson?.expected(lines) ?? new Map(), (await lesson?.found(join(place, 'output'))) ?? new Map());
+  return compare(lesson?.expected(lines) ?? new Map(), (await lesson?.found(join(place, 'output'), database)) ?? new Map());
 }
 
 function start(environment: Readonly<Record<string, string>>): ChildProcess {
   const child = spawn(process.execPath, [fileURLToPath(new URL('main.js', import.meta.url))], {
-    env: { ...process.env, PROGRAM: name, STORE_DIRECTORY: join(place, 'store'), OUTPUT_DIRECTORY: join(place, 'output'), ...environment },
+    env: {
+      ...process.env,
+      PROGRAM: name,
+      STORE_DIRECTORY: join(place, 'store'),
+      OUTPUT_DIRECTORY: join(place, 'output'),
+      ...database?.environment,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   child.stdout.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
@@ -123,5 +136,6 @@ try {
 } finally {
   child.kill('SIGKILL');
   feed.end();
+  await database?.close();
   rmSync(place, { recursive: true, force: true });
 }

@@ -30,6 +30,15 @@ export interface SinkUnderTest<T> {
   readonly isShared: boolean;
 }
 
+/** How a driver starts. */
+export interface DriverStart {
+  readonly epoch: number;
+  /** Tells drivers of one epoch apart. */
+  readonly twin?: string;
+  readonly storeId?: string;
+  readonly fate?: SimProcessOptions;
+}
+
 /** A driver with its sink. */
 export class Driver<T> {
   readonly sink: Sink<T>;
@@ -37,11 +46,7 @@ export class Driver<T> {
   readonly session: SinkSession;
   readonly #row: (number: number) => T;
 
-  constructor(
-    place: SinkPlace<T>,
-    row: (number: number) => T,
-    start: { readonly epoch: number; readonly twin?: string; readonly storeId?: string; readonly fate?: SimProcessOptions },
-  ) {
+  constructor(place: SinkPlace<T>, row: (number: number) => T, start: DriverStart) {
     const { epoch, twin = '', storeId = STORE } = start;
     this.process = new SimProcess(start.fate);
     this.sink = place.createSink(this.process);
@@ -53,7 +58,7 @@ export class Driver<T> {
     return this.sink.open(this.session);
   }
 
-  look(sink = SINK): Promise<SinkView> {
+  look(sink: string = SINK): Promise<SinkView> {
     const { app, storeId } = this.session;
     return this.sink.look({ app, sink, storeId });
   }

@@ -17,9 +17,11 @@ const FINGERPRINT = /^[0-9a-f]{32}$/;
 export const SINK_RULES: readonly SinkRule[] = [
   {
     name: 'a place that nobody used is an empty view, and a look changes nothing',
-    async check({ driver }) {
-      for (let round = 0; round < 2; round++) {
-        const view = await driver(round + 1).look();
+    async check({ driver, kill }) {
+      for (const epoch of [1, 2]) {
+        const looking = driver(epoch);
+        const view = await looking.look();
+        await kill(looking);
         expectSame('the fence of a place that nobody used', view.fence, undefined);
         expectSame('the number of its ledger rows', view.rows.size, 0);
       }
@@ -28,7 +30,8 @@ export const SINK_RULES: readonly SinkRule[] = [
   {
     name: 'prepare is pure, needs no open, and its fingerprint tells rows and their order apart',
     check({ driver }) {
-      const prepare = (...numbers: readonly number[]): PreparedRows => driver(1).prepare(...numbers);
+      const first = driver(1);
+      const prepare = (...numbers: readonly number[]): PreparedRows => first.prepare(...numbers);
       const all = [prepare(1, 2), prepare(1, 2), prepare(2, 1), prepare(1), prepare(1, 3)].map(({ fingerprint }) => fingerprint);
       expectSame(
         'whether each fingerprint is 32 hex digits',
@@ -142,11 +145,12 @@ export const SINK_RULES: readonly SinkRule[] = [
       await first.open();
       if (isShared) await first.open();
       await kill(first);
-      for (const [what, other] of [
-        ['a claim of an older epoch', driver(4)],
-        ['a claim of the same epoch by a twin', driver(5, { twin: 'twin' })],
-        ['a claim of another store', driver(6, { storeId: '6'.repeat(32) })],
+      for (const [what, epoch, more] of [
+        ['a claim of an older epoch', 4, {}],
+        ['a claim of the same epoch by a twin', 5, { twin: 'twin' }],
+        ['a claim of another store', 6, { storeId: '6'.repeat(32) }],
       ] as const) {
+        const other = driver(epoch, more);
         await expectRefusal(what, other.open(), 'STREAM_FENCED');
         await kill(other);
       }

@@ -3,12 +3,21 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { hasPostgres } from '../support/postgres.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PROGRAMS = ['network-word-count', 'hdfs-word-count', 'update-state-by-key-word-count', 'transform-blacklist', 'persist-word-count'];
+const PROGRAMS = [
+  'network-word-count',
+  'hdfs-word-count',
+  'update-state-by-key-word-count',
+  'transform-blacklist',
+  'persist-word-count',
+  'persist-word-count-postgres',
+];
+const needsPostgres = (name: string): boolean => name.endsWith('-postgres');
 
 describe('the programs of the course', () => {
-  it.each(PROGRAMS)('%s', (name) => {
+  it.each(PROGRAMS.filter((name) => !needsPostgres(name) || hasPostgres()))('%s', (name) => {
     expect(readFileSync(join(ROOT, 'examples/course/README.md'), 'utf8')).toContain(`npm run example ${name}`);
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'examples/build/course/run.js'), name], { encoding: 'utf8', timeout: 60_000 });
     expect({ status, stderr, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/killed once, ended with 0; 0 lost, 0 doubled\n$/) as string });

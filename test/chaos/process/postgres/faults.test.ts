@@ -1,6 +1,6 @@
 // Goal: whatever the network, the server or another client does to a commit, its rows are there once, or not at all with an error that says why. Method: the sink in this process against a real server, a proxy
 // that breaks connections, psql and its like as the other clients.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -86,6 +86,14 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     proxy.release();
     expect((await committing).join()).toMatch(/^(committed|duplicate)$/);
     expect(rows()).toEqual(['1', '2']);
+  });
+
+  it('gives up a COPY that has no answer', async () => {
+    const sink = await open(1, { statementTimeout: milliseconds(200), reconnectTimeout: milliseconds(30_000) });
+    at(1, (kind) => kind === 'c', 'hold');
+    expect(await commitAll(sink, 'rows', [[1]])).toEqual(['committed']);
+    proxy.release();
+    expect(rows()).toEqual(['1']);
   });
 
   it('is an error when COMMIT is answered by ROLLBACK', async () => {
@@ -177,17 +185,20 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     await server.restart();
   });
 
-  it('outlasts the transaction of a driver that stands still, which then finds itself fenced', async () => {
+  it.each(['COPY', 'COMMIT'])('outlasts the transaction of a driver that stands still at "%s", which then finds itself fenced', async (step) => {
     const old = await open(1, { idleTransactionTimeout: milliseconds(400) });
     await commitAll(old, 'rows', [[1]]);
-    at(1, (_kind, text) => text.startsWith('COPY'), 'hold');
+    at(1, (_kind, text) => text.startsWith(step), 'hold');
     const held = proxy.held();
     const committing = commitAll(old, 'rows', [[2]], 2).catch((error: unknown) => error);
     await held;
-    const next = await open(2);
-    expect(await commitAll(next, 'rows', [[20]], 2)).toEqual(['committed']);
+    const next = postgresSink({ connection: connectionOf(server), table: 'rows', row: (id: number) => ({ id }) });
+    sinks.push(next);
+    const view = await next.open(session(2, 'rows'));
     proxy.release();
     expect(await committing).toMatchObject({ code: 'STREAM_FENCED', exitCode: 73 });
+    expect(view.rows.get(0)?.batchTime).toBe(100);
+    expect(await commitAll(next, 'rows', [[20]], 2)).toEqual(['committed']);
     expect(rows()).toEqual(['1', '20']);
   });
 
@@ -243,13 +254,18 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     expect(ledger(server, 'rows')).toEqual(['0|100|plan-100']);
   });
 
+  it('gives up a server that never answers a COPY, and the process goes on', () => {
+    const { stdout, status } = spawnSync(process.execPath, [join(import.meta.dirname, '../../../support/silent-copy.mjs')], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([0, 'Query read timeout\ngoes on\n']);
+  });
+
   it('leaves no server behind when its test is killed', async () => {
     const found = findPostgres();
     const helper = JSON.stringify(join(import.meta.dirname, '../../../support/postgres-guardian.mjs'));
     const bin = 'bin' in found ? found.bin : '';
     const root = join(server.root, 'inner');
     const port = await proxyPort();
-    const script = `import { spawn } from 'node:child_process'; const g = spawn(process.execPath, [${helper}, ${JSON.stringify(bin)}, ${JSON.stringify(root)}, '${port}'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true }); g.stdin.write('start\\n'); g.stdout.pipe(process.stdout);`;
+    const script = `import { spawn, spawnSync } from 'node:child_process'; const g = spawn(process.execPath, [${helper}, ${JSON.stringify(bin)}, ${JSON.stringify(root)}, '${port}'], { stdio: ['pipe', 'pipe', 'inherit'], detached: true }); g.stdin.write('start\\n'); g.stdout.pipe(process.stdout);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const pid = Number(/^ready (\d+)/.exec(line.toString())?.[1]);

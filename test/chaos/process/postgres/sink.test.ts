@@ -1,9 +1,12 @@
 // Goal: what the Postgres sink writes, and what it refuses. Method: the sink in this process, a real server, psql as the reader.
-import { createServer } from 'node:net';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, chownSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { milliseconds } from '../../../../src/core/time.ts';
-import { postgresMigration, postgresSink } from '../../../../src/sinks/postgres-sink.ts';
+import { postgresMigration, postgresSink, type PostgresTls } from '../../../../src/sinks/postgres-sink.ts';
 import { hasPostgres, Postgres } from '../../../support/postgres.ts';
 import { commitAll, connectionOf, key, ledger, record, session } from './sink-calls.ts';
 
@@ -154,6 +157,42 @@ describe.skipIf(!hasPostgres())('postgresSink()', () => {
     await commitAll(sink, 'synced', [[2]], 2);
     server.sql('ALTER ROLE postgres RESET synchronous_commit');
     expect(server.sql('SELECT * FROM synced')).toEqual(['1|on', '2|remote_apply']);
+  });
+
+  it.skipIf(spawnSync('openssl', ['version']).status !== 0)('verifies the certificate and the name of the server', async () => {
+    const certificate = join(server.root, 'data/server.crt');
+    const key = join(server.root, 'data/server.key');
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=db.example',
+      '-addext',
+      'subjectAltName=DNS:db.example',
+      '-keyout',
+      key,
+      '-out',
+      certificate,
+    ]);
+    expect(made.status).toBe(0);
+    const { uid, gid } = statSync(join(server.root, 'data'));
+    for (const file of [key, certificate]) chownSync(file, uid, gid);
+    chmodSync(key, 0o600);
+    server.sql('ALTER SYSTEM SET ssl = on');
+    server.sql('SELECT pg_reload_conf(); CREATE TABLE sealed (id int)');
+    const ca = readFileSync(certificate, 'utf8');
+    const look = async (tls: PostgresTls) => {
+      await using sink = postgresSink({ connection: { ...connectionOf(server), tls }, table: 'sealed', row: (id: number) => ({ id }) });
+      return await sink.look(identity('sealed'));
+    };
+    expect(await look({ ca, servername: 'db.example' })).toMatchObject({ rows: new Map() });
+    await expect(look({ ca, servername: 'other.example' })).rejects.toThrow('does not match certificate');
+    await expect(look({ servername: 'db.example' })).rejects.toThrow('self-signed certificate');
   });
 
   it('gives up a server that says nothing', async () => {
