@@ -1,5 +1,5 @@
-// Reads a topic from its beginning to its end with Kafka's own client and isolation.level=read_committed, and prints a line per record: partition, offset, key, value, parted by tabs.
-// Use: java -cp ... ReadCommitted BROKERS TOPIC
+// Reads topics from their beginning to their end with Kafka's own client and isolation.level=read_committed, and prints a line per record: topic, partition, offset, key, value, parted by tabs.
+// Use: java -cp ... ReadCommitted BROKERS TOPIC...
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,13 +21,15 @@ public final class ReadCommitted {
     StringBuilder out = new StringBuilder();
     try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(settings)) {
       List<TopicPartition> partitions = new ArrayList<>();
-      consumer.partitionsFor(arguments[1]).forEach(info -> partitions.add(new TopicPartition(info.topic(), info.partition())));
+      for (int at = 1; at < arguments.length; at++) {
+        consumer.partitionsFor(arguments[at]).forEach(info -> partitions.add(new TopicPartition(info.topic(), info.partition())));
+      }
       consumer.assign(partitions);
       consumer.seekToBeginning(partitions);
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
       while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
         for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(200))) {
-          out.append(record.partition()).append('\t').append(record.offset()).append('\t').append(record.key()).append('\t').append(record.value()).append('\n');
+          out.append(record.topic()).append('\t').append(record.partition()).append('\t').append(record.offset()).append('\t').append(record.key()).append('\t').append(record.value()).append('\n');
         }
       }
     }

@@ -1,5 +1,6 @@
 /** A record as Kafka's own client gives it; a missing key is the text "null". */
 export interface ReadRecord {
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly key: string;
@@ -21,6 +22,7 @@ export class KafkaBroker {
   static start(): Promise<KafkaBroker>;
   restart(): Promise<void>;
   kill(): Promise<void>;
-  read(topic: string): readonly ReadRecord[];
+  /** The committed records of topics, read by Kafka's own client. */
+  read(...topics: readonly string[]): readonly ReadRecord[];
   close(): Promise<void>;
 }

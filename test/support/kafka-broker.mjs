@@ -83,10 +83,10 @@ export class KafkaBroker {
     while (isAlive(this.pid)) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
-  /** The committed records of a topic, read by Kafka's own client. */
-  read(topic) {
+  /** The committed records of topics, read by Kafka's own client. */
+  read(...topics) {
     const parameters = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error', '-cp', `${this.#jars}:${this.#jars}/*`];
-    const { status, stdout, stderr } = spawnSync('java', [...parameters, 'ReadCommitted', this.address, topic], {
+    const { status, stdout, stderr } = spawnSync('java', [...parameters, 'ReadCommitted', this.address, ...topics], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
       timeout: CHECK_MS_MAX,
@@ -96,8 +96,8 @@ export class KafkaBroker {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => {
-        const [partition, offset, key, ...value] = line.split('\t');
-        return { partition: Number(partition), offset: Number(offset), key, value: value.join('\t') };
+        const [topic, partition, offset, key, ...value] = line.split('\t');
+        return { topic, partition: Number(partition), offset: Number(offset), key, value: value.join('\t') };
       });
   }
 

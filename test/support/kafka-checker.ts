@@ -9,7 +9,8 @@ export function checkTopics(broker: KafkaBroker, topics: { readonly events: stri
   const ids: number[] = [];
   const batches = new Map<number, number[]>();
   const lastOf = new Map<string, number>();
-  for (const { key, value } of broker.read(topics.events)) {
+  const records = broker.read(topics.events, topics.totals);
+  for (const { key, value } of records.filter(({ topic }) => topic === topics.events)) {
     const [batch = 0, id = 0] = value.split(' ').map(Number);
     ids.push(id);
     batches.set(batch, [...(batches.get(batch) ?? []), id]);
@@ -20,7 +21,7 @@ export function checkTopics(broker: KafkaBroker, topics: { readonly events: stri
   expect(ids.toSorted((left, right) => left - right)).toEqual(Array.from({ length: ids.length }, (_unused, index) => index));
   for (const members of batches.values()) expect(Math.max(...members) - Math.min(...members) + 1).toBe(members.length);
   const totals = new Map<string, number>();
-  for (const { key, value } of broker.read(topics.totals)) {
+  for (const { key, value } of records.filter(({ topic }) => topic === topics.totals)) {
     expect(Number(value)).toBeGreaterThanOrEqual(totals.get(key) ?? 0);
     totals.set(key, Number(value));
   }

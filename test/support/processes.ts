@@ -16,6 +16,8 @@ export interface Running {
   readonly process: ChildProcessByStdio<null, Readable, Readable>;
   /** Resolves with the exit code, or the signal, and what it logged. */
   readonly ended: Promise<{ readonly code: number | NodeJS.Signals | null; readonly log: string }>;
+  /** How many lines of the log so far hold the text. */
+  count(text: string): number;
   /** Resolves when a line of the log holds the text. */
   logged(text: string): Promise<void>;
 }
@@ -51,6 +53,7 @@ export class Workplace {
     const running: Running = {
       process: child,
       ended,
+      count: (text) => log.split('\n').filter((line) => line.includes(text)).length,
       logged: (text) =>
         Promise.race([
           new Promise<void>((resolve) => (log.includes(text) ? resolve() : waiting.push({ text, resolve }))),
