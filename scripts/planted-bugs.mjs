@@ -21,9 +21,13 @@ const [first, ...others] = process.argv.slice(2);
 const isSimulation = first === '--simulation';
 const wanted = isSimulation || first === undefined ? others : [first, ...others];
 const listed = JSON.parse(readFileSync(join(root, 'test/planted-bugs/bugs.json'), 'utf8'));
-const bugs = listed
-  .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
-  .map((bug) => ({ ...bug, ...(isSimulation ? SIMULATION : {}), patch: join(root, `test/planted-bugs/${bug.name}.patch`) }));
+const DEBIAN_POSTGRES = '/usr/lib/postgresql';
+const hasPostgres =
+  existsSync(join(process.env.POSTGRES_BIN ?? '', 'initdb')) ||
+  (existsSync(DEBIAN_POSTGRES) && readdirSync(DEBIAN_POSTGRES).some((version) => existsSync(join(DEBIAN_POSTGRES, version, 'bin/initdb'))));
+const canRun = ({ needs }) => isSimulation || needs !== 'postgres' || hasPostgres;
+const asked = listed.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+const bugs = asked.filter(canRun).map((bug) => ({ ...bug, ...(isSimulation ? SIMULATION : {}), patch: join(root, `test/planted-bugs/${bug.name}.patch`) }));
 
 /** The copy of the tree. */
 const temporary = mkdtempSync(join(realpathSync(tmpdir()), 'millrace-bugs-'));
@@ -149,6 +153,8 @@ async function main() {
     (file) => file.endsWith('.patch') && !listed.some(({ name }) => file === `${name}.patch`),
   );
   if (unlisted.length > 0) throw new Error(`${unlisted.join(', ')} must be in bugs.json`);
+  const left = asked.filter((bug) => !canRun(bug)).map(({ name }) => name);
+  if (left.length > 0) console.log(`NOT RUN: ${left.join(', ')}, since PostgreSQL is not installed`);
   copyTree();
   const wrong = await checkUntouched();
   for (const sentence of wrong) console.log(sentence);

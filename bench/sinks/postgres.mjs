@@ -128,11 +128,16 @@ const parts = (round, count = COMMITS, rows = ROWS) => Array.from({ length: coun
 
 async function benchAppend() {
   await client.query('CREATE TABLE target (id int, word text, amount int)');
-  const { ratio, bare } = await interleaved(
-    (round) => byHand(parts(round), (rows) => copy(client, lines(rows))),
-    (round) => throughSink({}, parts(round)),
+  const sink = (round) => throughSink({}, parts(round));
+  const name = `append, ${COMMITS} commits of ${ROWS} rows`;
+  const { ratio, bare } = await interleaved((round) => byHand(parts(round), (rows) => copy(client, lines(rows))), sink);
+  report(name, `${ratio.toFixed(2)} of a bare COPY`, `bare ${Math.round((COMMITS * ROWS) / bare / 1000)} k rows/s, the text of the rows made by hand`);
+  const ready = await interleaved((round) => byHand(parts(round).map(lines), (text) => copy(client, text)), sink);
+  report(
+    name,
+    `${ready.ratio.toFixed(2)} of a bare COPY`,
+    `bare ${Math.round((COMMITS * ROWS) / ready.bare / 1000)} k rows/s, the text of the rows ready before`,
   );
-  report(`append, ${COMMITS} commits of ${ROWS} rows`, `${ratio.toFixed(2)} of a bare COPY`, `bare ${Math.round((COMMITS * ROWS) / bare / 1000)} k rows/s`);
   if (ratio < 0.6) missed.push('append: at least 0.6');
 }
 

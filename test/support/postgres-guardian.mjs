@@ -34,7 +34,6 @@ function initialise() {
     'shared_buffers = 16MB',
     'max_connections = 40',
     'deadlock_timeout = 100ms',
-    'log_min_messages = log',
   ];
   appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`);
 }

@@ -70,7 +70,7 @@ interface CopyStreams {
 
 const KEEP_ALIVE_MS = 10_000;
 const END_MS_MAX = 1000;
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 64 * 1024;
 const PURPOSE = 'postgresSink';
 
 function toAnswer({ command, rowCount, rows }: RawAnswer): Answer {
@@ -98,6 +98,7 @@ class PgLink implements Link {
   readonly #copyFrom: CopyStreams['from'];
   /** Why the connection is lost, which pg tells by an event when nobody waits for an answer. */
   #lost: Error | undefined;
+  readonly #ended: Promise<void>;
 
   constructor(client: Client, copyFrom: CopyStreams['from']) {
     this.#client = client;
@@ -105,6 +106,7 @@ class PgLink implements Link {
     client.on('error', (error) => {
       this.#lost ??= error;
     });
+    this.#ended = new Promise((resolve) => client.once('end', () => resolve()));
   }
 
   get pid(): number {
@@ -139,14 +141,11 @@ class PgLink implements Link {
   }
 
   async end(): Promise<void> {
-    const { stream } = this.#client.connection;
-    // The message is not waited for behind a statement that has no answer.
-    const ended = new Promise<void>((resolve) => this.#client.once('end', resolve));
+    // A connection that is lost, or has a statement without an answer, is not waited for.
     const timer = AbortSignal.timeout(END_MS_MAX);
-    timer.addEventListener('abort', () => stream.destroy());
     void this.#client.end().catch(() => undefined);
-    await (this.#lost === undefined ? Promise.race([ended, once(timer, 'abort')]) : undefined);
-    stream.destroy();
+    if (this.#lost === undefined) await Promise.race([this.#ended, once(timer, 'abort')]);
+    this.#client.connection.stream.destroy();
   }
 
   #requireLive(): void {
@@ -176,7 +175,7 @@ export const connectByPg: Connect = async (options) => {
     await client.connect();
     return link;
   } catch (error) {
-    await link.end();
+    client.connection.stream.destroy();
     throw error;
   }
 };

@@ -27,6 +27,8 @@ export interface EncodedArrays {
 }
 
 const FINGERPRINT_DIGITS = 32;
+/** A text that grows longer takes more time per character (measured). */
+const PIECE_LENGTH = 16_384;
 const ESCAPES: Readonly<Record<string, string>> = { '\\': String.raw`\\`, '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
 
 function rowError(index: number, what: string): UsageError {
@@ -136,25 +138,25 @@ function headerOf(columns: readonly string[]): string {
  */
 export function encodeLines(rows: readonly PostgresRow[]): EncodedLines {
   const columns = columnsOf(rows);
-  const header = headerOf(columns);
-  let text = header;
+  const header = Buffer.from(headerOf(columns));
+  const pieces: Buffer[] = [header];
+  const cells = { rows, toText: lineText };
+  let text = '';
+  const flush = (): void => {
+    requireText(text, rows, columns);
+    pieces.push(Buffer.from(text));
+    text = '';
+  };
   for (let index = 0; index < rows.length; index++) {
     const row = rows[index] ?? {};
     requireColumns(row, columns, index);
-    for (let place = 0; place < columns.length; place++) {
-      if (place > 0) text += '\t';
-      text += textOf(row, columns[place] ?? '', { rows, toText: lineText });
-    }
+    for (let place = 0; place < columns.length; place++) text += (place === 0 ? '' : '\t') + textOf(row, columns[place] ?? '', cells);
     text += '\n';
+    if (text.length > PIECE_LENGTH) flush();
   }
-  requireText(text, rows, columns);
-  const bytes = Buffer.from(text);
-  return {
-    columns,
-    fingerprint: sha256Hex(bytes).slice(0, FINGERPRINT_DIGITS),
-    lines: bytes.subarray(Buffer.byteLength(header)),
-    count: rows.length,
-  };
+  flush();
+  const bytes = Buffer.concat(pieces);
+  return { columns, fingerprint: sha256Hex(bytes).slice(0, FINGERPRINT_DIGITS), lines: bytes.subarray(header.length), count: rows.length };
 }
 
 /** Of rows with one key the last; all in the order of the first. */
@@ -179,12 +181,10 @@ export function encodeArrays(rows: readonly PostgresRow[], rule: { readonly colu
   const columns = rule.columns ?? columnsOf(rows);
   for (const [index, row] of rows.entries()) requireColumns(row, columns, index);
   const sent = rule.key === undefined ? rows : lastOfEachKey(rows, rule.key);
+  const cells = { rows, toText: elementText };
   const values = columns.map((column) => {
     let text = '{';
-    for (let index = 0; index < sent.length; index++) {
-      if (index > 0) text += ',';
-      text += textOf(sent[index] ?? {}, column, { rows, toText: elementText });
-    }
+    for (let index = 0; index < sent.length; index++) text += (index === 0 ? '' : ',') + textOf(sent[index] ?? {}, column, cells);
     return `${text}}`;
   });
   for (const text of values) requireText(text, rows, columns);

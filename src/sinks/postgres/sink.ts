@@ -111,6 +111,7 @@ export class OpenablePostgresSink<in T> implements PostgresSink<T> {
           if (judgeTrouble(error) === 'refused' || clock.monotonic() + pauseMs > endMs || this.#closing.signal.aborted)
             throw this.#commitFailed(key, error, attempt);
           await pause(clock, pauseMs, this.#closing.signal);
+          if (this.#closing.signal.aborted) throw this.#commitFailed(key, error, attempt);
         }
       }
     });

@@ -2,7 +2,7 @@
 // that breaks connections, psql and its like as the other clients.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -163,7 +163,16 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     await server.restart();
     expect(await committing).toEqual(['committed']);
     await sink.close();
-    const hasty = await open(2, { reconnectTimeout: milliseconds(200) });
+    const closed = await open(2);
+    await server.kill();
+    const given = commitAll(closed, 'rows', [[3]], 3).catch((error: unknown) => error);
+    await sleep(1200);
+    const startedMs = performance.now();
+    await closed.close();
+    expect(await given).toMatchObject({ code: 'STREAM_SINK' });
+    expect(performance.now() - startedMs).toBeLessThan(500);
+    await server.restart();
+    const hasty = await open(3, { reconnectTimeout: milliseconds(200) });
     await server.kill();
     await expect(commitAll(hasty, 'rows', [[3]], 3)).rejects.toMatchObject({
       code: 'STREAM_SINK',
@@ -171,6 +180,50 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     });
     await server.restart();
     expect(rows()).toEqual(['1', '2']);
+  });
+
+  it('goes on when a server that was read-only, or had no connection left, takes rows again', async () => {
+    server.sql("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE postgres TO guest; GRANT ALL ON rows TO guest");
+    const sink = await open(1, { connection: { ...connectionOf(proxy), user: 'guest' } });
+    for (const [batch, refuse, allow] of [
+      [1, 'ALTER ROLE guest SET default_transaction_read_only = on', 'ALTER ROLE guest RESET default_transaction_read_only'],
+      [2, 'ALTER ROLE guest CONNECTION LIMIT 0', 'ALTER ROLE guest CONNECTION LIMIT -1'],
+    ] as const) {
+      server.sql(`${refuse}; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guest'`);
+      const committing = commitAll(sink, 'rows', [[batch]], batch);
+      await sleep(400);
+      expect(rows()).toHaveLength(batch - 1);
+      server.sql(allow);
+      expect(await committing).toEqual(['committed']);
+    }
+    expect(rows()).toEqual(['1', '2']);
+    server.sql('DROP SCHEMA millrace CASCADE; DROP OWNED BY guest; DROP ROLE guest');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('goes on when the disk of the server has room again', async () => {
+    const small = join(server.root, 'small');
+    mkdirSync(small);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m,mode=777', 'tmpfs', small]).status).toBe(0);
+    try {
+      const { uid, gid } = statSync(join(server.root, 'data'));
+      chownSync(small, uid, gid);
+      server.sql(`CREATE TABLESPACE small LOCATION '${small}'`);
+      server.sql('DROP TABLE rows; CREATE TABLE rows (id int) TABLESPACE small');
+      writeFileSync(join(small, 'filler'), Buffer.alloc(2_500_000));
+      const sink = await open(1);
+      const many = Array.from({ length: 50_000 }, (_unused, index) => index);
+      const committing = commitAll(sink, 'rows', [many]);
+      await sleep(700);
+      expect(ledger(server, 'rows')).toEqual([]);
+      expect(readFileSync(join(server.root, 'server.log'), 'utf8')).toContain('Check free disk space');
+      rmSync(join(small, 'filler'));
+      expect(await committing).toEqual(['committed']);
+      expect(server.sql('SELECT count(*), count(DISTINCT id) FROM rows')).toEqual(['50000|50000']);
+      server.sql('DROP TABLE rows');
+      server.sql('DROP TABLESPACE small');
+    } finally {
+      spawnSync('umount', ['-l', small]);
+    }
   });
 
   it('refuses a standby', async () => {
@@ -192,7 +245,8 @@ describe.skipIf(!hasPostgres())('a commit into Postgres', () => {
     const held = proxy.held();
     const committing = commitAll(old, 'rows', [[2]], 2).catch((error: unknown) => error);
     await held;
-    const next = postgresSink({ connection: connectionOf(server), table: 'rows', row: (id: number) => ({ id }) });
+    const waits = { lockTimeout: milliseconds(3000), idleTransactionTimeout: milliseconds(2000) };
+    const next = postgresSink({ connection: connectionOf(server), table: 'rows', row: (id: number) => ({ id }), ...waits });
     sinks.push(next);
     const view = await next.open(session(2, 'rows'));
     proxy.release();
