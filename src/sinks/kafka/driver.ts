@@ -114,8 +114,10 @@ async function disconnect(client: { disconnect(): Promise<void> }): Promise<void
 
 function toTransaction(transaction: RawTransaction): Transaction {
   return {
-    send: ({ topic, partition }, messages) =>
-      transaction.send({ topic, timeout: REQUEST_MS_MAX, messages: messages.map((message) => ({ ...message, partition })) }),
+    send: ({ topic, partition }, messages) => {
+      const raw = messages.map(({ key, value, headers }) => (headers === undefined ? { key, value, partition } : { key, value, headers, partition }));
+      return transaction.send({ topic, timeout: REQUEST_MS_MAX, messages: raw });
+    },
     commit: () => transaction.commit(),
   };
 }

@@ -40,8 +40,8 @@ function toBuffer(text: KafkaBytes | null): Buffer | null {
 /** A part of a row for the fingerprint: unlike any other, and without a way to run into the next. */
 function mark(part: KafkaBytes | null): string {
   if (part === null) return '-';
-  const [kind, text] = typeof part === 'string' ? ['s', part] : ['b', Buffer.from(part).toString('base64')];
-  return `${kind}${text.length}:${text}`;
+  if (typeof part === 'string') return `s${part.length}:${part}`;
+  return `b${part.byteLength}:${Buffer.from(part).toString('base64')}`;
 }
 
 function encodeRow<T>(record: T, { key, value, headers, partition }: RowEncoder<T>): { readonly row: EncodedRow; readonly text: string } {
@@ -68,7 +68,8 @@ function encodeRow<T>(record: T, { key, value, headers, partition }: RowEncoder<
     more.partition = target;
     text += `p${target}`;
   }
-  return { row: { key: keyBytes, value: typeof rowValue === 'string' ? rowValue : toBuffer(rowValue), bytes, ...more }, text };
+  const row = { key: keyBytes, value: typeof rowValue === 'string' ? rowValue : toBuffer(rowValue), bytes };
+  return { row: headers === undefined && partition === undefined ? row : { ...row, ...more }, text };
 }
 
 /**
