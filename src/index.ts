@@ -24,6 +24,7 @@ export type {
   MapAsyncOptions,
   MapWithStateOptions,
   OperatorOptions,
+  OutputOptions,
   ShuffleOptions,
   StatefulOptions,
   StateOptions,

@@ -12,6 +12,8 @@ export const USAGE: readonly string[] = [
   '    says what a store holds: batches, operators with their keys, the log and what it is kept for',
   'millrace plan <program> <dir> [--json] [--accept drop-state=UID|forget-sink=UID|drop-input=UID|replace-batch=TIME]...',
   '    says what becomes of a store when a program goes on with it, and what must be consented to; changes nothing',
+  'millrace verify <program> <dir> [--json]',
+  '    says whether the sinks of a program hold what a store says they hold; changes nothing',
   'millrace savepoint register|forget <dir> <name> [--json], millrace savepoint list <dir> [--json]',
   '    keeps a copy of the newest checkpoint in the store, with the log behind it; gives it up; lists what is kept',
   'millrace savepoint export <dir> <file> [--json], millrace savepoint import <dir> <file> [--json]',
@@ -50,6 +52,9 @@ export interface PlanCommand extends DirectoryCommand {
   readonly accept: Acceptance;
 }
 
+/** `verify`. */
+export type VerifyCommand = Pick<PlanCommand, 'program' | 'directory' | 'isJson'>;
+
 /** `savepoint`: what is done, and the name or file it is done with; none for `list`. */
 export interface SavepointCommand extends DirectoryCommand {
   readonly action: 'register' | 'forget' | 'list' | 'export' | 'import';
@@ -63,6 +68,7 @@ export type Command =
   | ({ readonly name: 'dump' } & DumpCommand)
   | ({ readonly name: 'repair' } & RepairCommand)
   | ({ readonly name: 'plan' } & PlanCommand)
+  | ({ readonly name: 'verify' } & VerifyCommand)
   | ({ readonly name: 'savepoint' } & SavepointCommand);
 
 function usage(why: string, cause?: unknown): UsageError {
@@ -134,6 +140,11 @@ function parsePlan(words: readonly string[]): Command {
   return { name: 'plan', program: positionals[0] ?? '', directory, isJson: values.json ?? false, accept: acceptanceOf(values.accept ?? []) };
 }
 
+function parseVerify(words: readonly string[]): Command {
+  const { values, positionals, directory } = parse(words, JSON_OPTION, ['a program', 'a directory']);
+  return { name: 'verify', program: positionals[0] ?? '', directory, isJson: values.json ?? false };
+}
+
 const ACTIONS: readonly SavepointCommand['action'][] = ['register', 'forget', 'list', 'export', 'import'];
 
 function parseSavepoint(word: string | undefined, words: readonly string[]): Command {
@@ -146,6 +157,7 @@ function parseSavepoint(word: string | undefined, words: readonly string[]): Com
 
 function parseOne(first: string | undefined, rest: readonly string[]): Command | undefined {
   if (first === 'fsck' || first === 'inspect') return parseDirectory(first, rest);
+  if (first === 'verify') return parseVerify(rest);
   return first === 'plan' ? parsePlan(rest) : undefined;
 }
 

@@ -10,6 +10,7 @@ import { plan } from './plan.ts';
 import { repair } from './repair.ts';
 import { savepoint } from './savepoint.ts';
 import type { Tool } from './tool.ts';
+import { verify } from './verify.ts';
 
 function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Tool): Promise<ToolCode> {
   switch (command.name) {
@@ -23,6 +24,8 @@ function perform(command: Exclude<Command, { readonly name: 'help' }>, tool: Too
       return repair(command, tool);
     case 'plan':
       return plan(command, tool);
+    case 'verify':
+      return verify(command, tool);
     case 'savepoint':
       return savepoint(command, tool);
   }

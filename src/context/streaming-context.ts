@@ -8,13 +8,14 @@ import type { Duration } from '../core/time.ts';
 import { AbortError, toError, UsageError } from '../core/errors.ts';
 import { refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import { createLevelCheckpointStore } from '../checkpoint/level-checkpoint-store.ts';
-import { Graph, type StatefulNode } from '../dstream/graph.ts';
+import { Graph, type OutputNode, type StatefulNode } from '../dstream/graph.ts';
 import type { LogStatus } from '../journal/journal.ts';
 import { createNodeEnv } from '../env/node-env.ts';
 import { pause } from '../env/pause.ts';
 import { RddContext } from '../rdd/rdd-context.ts';
 import { withDirectoryErrors } from '../recovery/directory-errors.ts';
 import { stateCodecsOf, type Program } from '../recovery/bound-batches.ts';
+import { requireExactlyOnce } from '../dstream/explain.ts';
 import { refuseWithoutDirectory, volatileSettings } from './volatile.ts';
 import { attachStore, type Attachment, type AttachOptions } from './attach-store.ts';
 import { noteOwner } from './directory-lock.ts';
@@ -116,10 +117,12 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
    *
    * @internal
    */
-  static describe(context: StreamingContext): Program & { readonly app: string; readonly stateful: readonly StatefulNode[] } {
+  static describe(
+    context: StreamingContext,
+  ): Program & { readonly app: string; readonly stateful: readonly StatefulNode[]; readonly outputs: readonly OutputNode[] } {
     const { applicationId: app, version: codeVersion } = context.#settings;
-    const { descriptor, stateful } = context.graph;
-    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful };
+    const { descriptor, stateful, outputs } = context.graph;
+    return { app, graph: descriptor, codeVersion, stateCodecs: stateCodecsOf(stateful), stateful, outputs };
   }
 
   /** The state of the context. */
@@ -284,6 +287,7 @@ export class StreamingContext extends StreamSources implements AsyncDisposable {
         'STREAM_INVALID_GRAPH',
         'Cannot start the context as it must have an output, such as saveTo, foreachRDD or print: it has none, so nothing would run',
       );
+    requireExactlyOnce(this.graph, this.explain());
     if (this.#attachment === undefined) {
       refuseWithoutDirectory(this.graph);
       const env = createNodeEnv();

@@ -9,7 +9,8 @@ const SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
 export function refuseWithoutDirectory(graph: Graph): void {
   const [stateful] = graph.stateful;
   const sink = graph.outputs.find((output) => output.kind === 'sink' && output.sink.guarantee === 'transactional');
-  const uid = stateful?.node.descriptor.uid ?? sink?.uid;
+  const once = graph.outputs.find((output) => output.isExactlyOnce);
+  const uid = stateful?.node.descriptor.uid ?? sink?.uid ?? once?.uid;
   if (uid === undefined) return;
   throw new UsageError(
     'STREAM_DIRECTORY',

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   STREAM_EMPTY_RDD: 'an action that needs a record was called on an empty dataset',
   STREAM_FENCED: 'a newer driver has taken over',
   STREAM_GRAPH_CHANGED: 'the graph is not the one the checkpoint belongs to',
+  STREAM_GUARANTEE: 'an output must be exactly-once and is not',
   STREAM_IDENTITY: 'the identity of the store directory is missing, damaged or another',
   STREAM_ILLEGAL_STATE: 'the call is not allowed in the state the context is in',
   STREAM_INVALID_GRAPH: 'the graph of the program cannot run',

@@ -25,7 +25,16 @@ import { addTransform, type TransformFunction } from './operators/transform.ts';
 import type { StatefulStream } from './operators/stateful.ts';
 import { addUnion } from './operators/union.ts';
 import { addUpdateStateByKey } from './operators/update-state-by-key.ts';
-import type { CombineOptions, MapAsyncOptions, MapWithStateOptions, OperatorOptions, ShuffleOptions, StatefulOptions, TransformOptions } from './options.ts';
+import type {
+  CombineOptions,
+  MapAsyncOptions,
+  MapWithStateOptions,
+  OperatorOptions,
+  OutputOptions,
+  ShuffleOptions,
+  StatefulOptions,
+  TransformOptions,
+} from './options.ts';
 import { addForeachRdd } from './outputs/foreach-rdd.ts';
 import { addPrint, PRINT_RECORDS } from './outputs/print.ts';
 import { addSaveAsTextFiles } from './outputs/save-as-text-files.ts';
@@ -282,9 +291,10 @@ export class DStream<out T> {
   /**
    * Commits each partition of each batch to a sink: exactly once for a transactional one. One sink object serves one output.
    *
+   * @param options - With `exactlyOnce: true` the start is refused where a source or the sink promises less.
    * @throws {UsageError} If another output uses the sink.
    */
-  saveTo(sink: Sink<T>, options: OperatorOptions = {}): void {
+  saveTo(sink: Sink<T>, options: OutputOptions = {}): void {
     addSaveTo(this.#graph, this.#node, { sink, options });
   }
 
@@ -292,7 +302,7 @@ export class DStream<out T> {
    * Calls `f` with the dataset of each batch, in order, and waits for what it returns. At least once: after a crash it is called again for a batch that was not completed.
    * Nothing is computed unless `f` calls an action of the dataset.
    */
-  foreachRDD(f: (rdd: RDD<T>, context: BatchContext) => void | Promise<void>, options: OperatorOptions = {}): void {
+  foreachRDD(f: (rdd: RDD<T>, context: BatchContext) => void | Promise<void>, options: OutputOptions = {}): void {
     addForeachRdd(this.#graph, this.#node, { f: (rdd, time) => f(rdd, { time }), options });
   }
 
@@ -301,9 +311,9 @@ export class DStream<out T> {
    *
    * @param count - How many records (default 10); `...` follows when there are more.
    */
-  print(count?: number, options?: OperatorOptions): void;
-  print(options: OperatorOptions): void;
-  print(first: number | OperatorOptions = PRINT_RECORDS, second: OperatorOptions = {}): void {
+  print(count?: number, options?: OutputOptions): void;
+  print(options: OutputOptions): void;
+  print(first: number | OutputOptions = PRINT_RECORDS, second: OutputOptions = {}): void {
     const [count, options] = typeof first === 'number' ? [first, second] : [PRINT_RECORDS, first];
     addPrint(this.#graph, this.#node, { count, options, to: () => this.#graph.output });
   }
@@ -314,9 +324,9 @@ export class DStream<out T> {
    *
    * @param prefix - The path up to the time of the batch in milliseconds; ends with a slash, or is empty, where nothing stands between.
    */
-  saveAsTextFiles(prefix: string, suffix?: string, options?: OperatorOptions): void;
-  saveAsTextFiles(prefix: string, options: OperatorOptions): void;
-  saveAsTextFiles(prefix: string, second?: string | OperatorOptions, third: OperatorOptions = {}): void {
+  saveAsTextFiles(prefix: string, suffix?: string, options?: OutputOptions): void;
+  saveAsTextFiles(prefix: string, options: OutputOptions): void;
+  saveAsTextFiles(prefix: string, second?: string | OutputOptions, third: OutputOptions = {}): void {
     const [suffix, options] = typeof second === 'object' ? [undefined, second] : [second, third];
     addSaveAsTextFiles(this.#graph, this.#node, { prefix, suffix, options });
   }

@@ -83,11 +83,19 @@ export type SourceNode =
 
 /** An output of the graph. */
 export type OutputNode =
-  | { readonly kind: 'sink'; readonly uid: Uid; readonly parent: StreamNode<unknown>; readonly sink: Sink<unknown> }
+  | {
+      readonly kind: 'sink';
+      readonly uid: Uid;
+      readonly parent: StreamNode<unknown>;
+      /** Whether nothing weaker will do. */
+      readonly isExactlyOnce: boolean;
+      readonly sink: Sink<unknown>;
+    }
   | {
       readonly kind: 'foreach';
       readonly uid: Uid;
       readonly parent: StreamNode<unknown>;
+      readonly isExactlyOnce: boolean;
       /** Runs the output once for a batch. */
       readonly run: (scope: BatchScope) => Promise<void>;
     };

@@ -1,5 +1,5 @@
 // Options of operators and outputs, checked in one place.
-import { optionError, partitionsOption, refuseUnknownOptions, wholeOption } from '../core/options.ts';
+import { flagOption, optionError, partitionsOption, refuseUnknownOptions, wholeOption } from '../core/options.ts';
 import type { Duration } from '../core/time.ts';
 import { migratesFrom, type StateMigration } from '../state/migrate-state.ts';
 import { codecOption, JSON_CODEC, type StateCodec } from '../state/state-codec.ts';
@@ -14,6 +14,16 @@ export interface OperatorOptions {
    * @defaultValue The kind and the position in the program, such as `map-3`.
    */
   readonly uid?: string;
+}
+
+/** Options of an output. */
+export interface OutputOptions extends OperatorOptions {
+  /**
+   * Whether the program must not start unless each record of each source counts exactly once in this output, by what sources and sink declare.
+   *
+   * @defaultValue `false`: `explain()` says what each path guarantees.
+   */
+  readonly exactlyOnce?: boolean;
 }
 
 /** Options of an operator that shuffles. */
@@ -128,6 +138,12 @@ export interface TransformOptions extends OperatorOptions {
 export function resolveOperatorOptions(kind: string, options: OperatorOptions): { readonly uid: string | undefined } {
   refuseUnknownOptions(kind, options, ['uid']);
   return { uid: options.uid };
+}
+
+/** Checks the options of an output. */
+export function resolveOutputOptions(kind: string, options: OutputOptions): { readonly uid: string | undefined; readonly isExactlyOnce: boolean } {
+  refuseUnknownOptions(kind, options, ['uid', 'exactlyOnce']);
+  return { uid: options.uid, isExactlyOnce: flagOption(kind, 'exactlyOnce', { value: options.exactlyOnce, fallback: false }) };
 }
 
 /** Checks the options of an operator that shuffles. `also` names further options it knows. */

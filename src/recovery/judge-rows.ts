@@ -21,7 +21,14 @@ export interface RowScene {
 }
 
 /** The verdict: nothing happened since; committed before the crash; or refuse, with what it means. */
-export type RowVerdict = { readonly kind: 'unchanged' } | { readonly kind: 'committed' } | { readonly kind: 'refuse'; readonly why: string };
+export type RowVerdict =
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'committed' }
+  | {
+      readonly kind: 'refuse';
+      /** Whether the sink lost commits, or holds what this directory did not commit. */ readonly finding: 'missing' | 'foreign';
+      readonly why: string;
+    };
 
 /**
  * Judges one row.
@@ -32,17 +39,22 @@ export type RowVerdict = { readonly kind: 'unchanged' } | { readonly kind: 'comm
  * - Anything else: the directory is an old, emptied or wrong one for this sink.
  */
 export function judgeRow({ partitionId, row, expected, unfinished }: RowScene): RowVerdict {
-  const refuse = (why: string): RowVerdict => ({ kind: 'refuse', why });
+  const refuse = (finding: 'missing' | 'foreign', why: string): RowVerdict => ({ kind: 'refuse', finding, why });
   if (row === undefined) {
-    return expected === undefined ? { kind: 'unchanged' } : refuse(`its row is missing, batch ${expected.batchTime} was committed: the sink lost commits`);
+    return expected === undefined
+      ? { kind: 'unchanged' }
+      : refuse('missing', `its row is missing, batch ${expected.batchTime} was committed: the sink lost commits`);
   }
   if (expected !== undefined && isExpected(row, expected)) return { kind: 'unchanged' };
   if (unfinished !== undefined && isUnfinished(row, unfinished) && partitionId < unfinished.partitions) return { kind: 'committed' };
   if (expected !== undefined && row.batchTime < expected.batchTime) {
-    return refuse(`its row is of batch ${row.batchTime}, batch ${expected.batchTime} was committed: the sink lost commits`);
+    return refuse('missing', `its row is of batch ${row.batchTime}, batch ${expected.batchTime} was committed: the sink lost commits`);
   }
   const known = expected === undefined ? 'none' : `batch ${expected.batchTime}, plan ${expected.planId}`;
-  return refuse(`its row is of batch ${row.batchTime}, plan ${row.planId}, this directory knows of ${known}: it is an old, emptied or wrong one for this sink`);
+  return refuse(
+    'foreign',
+    `its row is of batch ${row.batchTime}, plan ${row.planId}, this directory knows of ${known}: it is an old, emptied or wrong one for this sink`,
+  );
 }
 
 function isExpected(row: LedgerRow, { batchTime, planId, fingerprint }: ExpectedRow): boolean {

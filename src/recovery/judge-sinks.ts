@@ -17,7 +17,8 @@ export function sessionOf(base: Omit<SinkSession, 'sink' | 'partitions'>, ledger
   return { ...base, sink: uid, partitions: Array.from({ length: partitions }, (_unused, index) => index) };
 }
 
-function unfinishedOf(ledger: Ledger, uid: Uid): UnfinishedBatch | undefined {
+/** The oldest planned batch that is not completed, for one sink. */
+export function unfinishedOf(ledger: Ledger, uid: Uid): UnfinishedBatch | undefined {
   const batch = ledger.batches.find((planned) => planned.completion === undefined);
   return batch === undefined ? undefined : { batchTime: batch.batchTime, planId: batch.planId, partitions: batch.outputs.get(uid) ?? 0 };
 }

@@ -9,6 +9,7 @@ import type { Ledger, LedgerBatch } from '../journal/ledger.ts';
 import { collectPartition, type RddNode } from '../rdd/node.ts';
 import type { PreparedRows, Sink, SinkView } from '../sinks/sink.ts';
 import type { BatchWork } from './batch-work.ts';
+import { explainDifference } from './explain-difference.ts';
 import { compareFingerprints, compareWithRows, foreignRows, type Fingerprints, type RerunDifference } from './compare-rerun.ts';
 
 /** What a batch runs with. */
@@ -130,13 +131,24 @@ function foreignError({ batch: { batchTime, planId } }: RunBatchOptions, uid: Ui
   );
 }
 
-function differenceError(batch: LedgerBatch, uid: Uid, differences: readonly RerunDifference[]): CorruptionError {
+/** What a rerun gave that the first run did not, with the first row that differs where the sink can read rows back. */
+async function differenceError(
+  { app, batch: { batchTime } }: RunBatchOptions,
+  { uid, sink }: SinkWork,
+  rerun: { readonly differences: readonly RerunDifference[]; readonly prepared: Prepared },
+): Promise<CorruptionError> {
+  const { differences, prepared } = rerun;
   const [first] = differences;
+  const partitionId = first?.partitionId ?? 0;
+  // A sink that cannot read its rows back just now must not hide that they differ.
+  const runs = await sink.readBack?.({ app, sink: uid, batchTime, partitionId }, prepared.get(partitionId)).catch(() => undefined);
+  const row =
+    runs === undefined ? 'Does it use a clock, random numbers or the order of a set, or was it changed without a new version?' : explainDifference(runs);
   return new CorruptionError(
     'STREAM_BATCH_DIFFERS',
-    `Cannot run batch ${batch.batchTime} again as it must give what its first run gave: partition ${String(first?.partitionId)} of "${uid}" has the fingerprint ${first?.now ?? 'of no rows'}, ` +
-      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan, the code version and the graph are the same, so the program is not deterministic ` +
-      '(does it use a clock, random numbers or the order of a set?) or was changed without a new version. Nothing of the rerun was committed',
+    `Cannot run batch ${batchTime} again as it must give what its first run gave: partition ${partitionId} of "${uid}" has the fingerprint ${first?.now ?? 'of no rows'}, ` +
+      `the first run had ${first?.before ?? 'no rows'} (${differences.length} partitions differ). The plan, the code version and the graph are the same, so the program is not deterministic. ` +
+      `${row} Nothing of the rerun was committed`,
   );
 }
 
@@ -186,7 +198,7 @@ async function runAgain(options: RunBatchOptions): Promise<Written> {
     if (foreign !== undefined) throw foreignError(options, uid, foreign);
     if (options.hasLost) continue;
     const differences = compareWithRows(rowsOf(options, uid), options.batch.batchTime, fingerprintsOf(prepared));
-    if (differences.length > 0) throw differenceError(options.batch, uid, differences);
+    if (differences.length > 0) throw await differenceError(options, output, { differences, prepared });
   }
   const written = new Map<Uid, Fingerprints>();
   for (const output of options.graph.outputs) {
@@ -209,8 +221,9 @@ async function runForState(options: RunBatchOptions): Promise<void> {
   if (completion === undefined || options.graph.stateful.length === 0) return;
   if (options.hasLost) return computeStates(options);
   for (const output of sinkWork(options)) {
-    const differences = compareFingerprints(completion.written.get(output.uid) ?? new Map(), fingerprintsOf(await prepareAll(options, output)));
-    if (differences.length > 0) throw differenceError(batch, output.uid, differences);
+    const prepared = await prepareAll(options, output);
+    const differences = compareFingerprints(completion.written.get(output.uid) ?? new Map(), fingerprintsOf(prepared));
+    if (differences.length > 0) throw await differenceError(options, output, { differences, prepared });
   }
   await computeStates(options);
   const digest = work.digest();

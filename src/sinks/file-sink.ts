@@ -14,10 +14,13 @@ import { FILE_FORMATS, type FileFormat } from './file-format.ts';
 import { decodeFence, decodeFileRecord, encodeRecord, fenceName, parseRecordName, partName, recordsDirectory, rowOf, type FileRecord } from './file-records.ts';
 import { judgeCommit } from './judge-commit.ts';
 import { claimError, commitError, mayClaim } from './sink-errors.ts';
-import type { CommitRecord, LedgerRow, PreparedRows, Sink, SinkFence, SinkIdentity, SinkSession, SinkView } from './sink.ts';
+import { verifyFiles } from './verify-files.ts';
+import type { CommitRecord, KnownCommit, LedgerRow, PreparedRows, Sink, SinkAudit, SinkFence, SinkIdentity, SinkSession, SinkView } from './sink.ts';
 
 const FINGERPRINT_DIGITS = 32;
 const RECORD_BYTES_MAX = 64 * 1024;
+/** Larger files are not read back for the message of an error. */
+const READ_BACK_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Options of {@link fileSink}. */
 export interface FileSinkOptions<in T> {
@@ -132,6 +135,29 @@ class FileSink<in T> implements Sink<T> {
       await this.#write(places, written, bytes);
       rows.set(partitionId, rowOf(written));
       return 'committed';
+    });
+  }
+
+  readBack(key: CommitKey, prepared: PreparedRows | undefined): Promise<{ readonly before: readonly string[]; readonly now: readonly string[] } | undefined> {
+    return this.#guarded('read back', async () => {
+      const path = `${this.#directory}/${partName(key)}.${this.#format.extension}`;
+      const found = await this.#files.stat(path);
+      const now = (prepared?.payload as FilePayload | undefined)?.bytes ?? Buffer.alloc(0);
+      // A reader may have taken the file away.
+      if (found === undefined || Math.max(found.size, now.length) > READ_BACK_BYTES_MAX) return undefined;
+      const handle = await this.#files.open(path, 'read');
+      try {
+        return { before: linesOf(await handle.read(0, found.size)), now: linesOf(now) };
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  verify(identity: SinkIdentity, known: readonly KnownCommit[]): Promise<SinkAudit> {
+    return this.#guarded('verify', () => {
+      const { pending, manifest } = this.#placesOf(identity);
+      return this.#again(() => verifyFiles(this.#files, { directory: this.#directory, pending, manifest }, known));
     });
   }
 
@@ -311,6 +337,11 @@ class FileSink<in T> implements Sink<T> {
     await this.#files.rename(`${pending}/${name}`, `${manifest}/${name}`);
     await this.#syncDirectory(manifest);
   }
+}
+
+/** A line stands for a row: so it is in the formats that are built in. */
+function linesOf(bytes: Uint8Array): readonly string[] {
+  return Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1);
 }
 
 function toKey({ batchTime, partitionId }: FileRecord): Pick<CommitKey, 'batchTime' | 'partitionId'> {

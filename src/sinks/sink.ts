@@ -64,6 +64,31 @@ export interface CommitRecord {
   readonly previous?: BatchTime;
 }
 
+/** A commit that a store directory knows to be complete. */
+export interface KnownCommit {
+  readonly batchTime: BatchTime;
+  readonly partitionId: number;
+  readonly planId: PlanId;
+  readonly fingerprint: string;
+}
+
+/** Something that a sink holds, or does not hold, against what the store directory says. */
+export interface SinkFinding {
+  /** `missing`: what was committed is not there. `doubled`: it is there twice. `foreign`: something else is there. `damaged`: it is there with other bytes. */
+  readonly kind: 'missing' | 'doubled' | 'foreign' | 'damaged';
+  /** What, and what was expected, for people. */
+  readonly what: string;
+}
+
+/** What a sink says of its data. */
+export interface SinkAudit {
+  /** How many commits were compared with their data. */
+  readonly checked: number;
+  /** How many commits have no data any more that a reader may have taken away. */
+  readonly taken: number;
+  readonly findings: readonly SinkFinding[];
+}
+
 /**
  * An output that commits each partition of each batch at most once.
  *
@@ -84,6 +109,19 @@ export interface Sink<in T> {
    * @returns `duplicate` if this very commit stands already.
    */
   commit(key: CommitKey, rows: PreparedRows, record: CommitRecord): Promise<'committed' | 'duplicate'>;
+  /**
+   * The rows of a commit as text, a text for each row: those that the sink holds, and those that were made ready now. For the message that says in which row a rerun differs. Undefined where they
+   * cannot be read back; left out where they never can.
+   *
+   * @param prepared - Undefined where the rerun gave no rows.
+   */
+  readBack?(key: CommitKey, prepared: PreparedRows | undefined): Promise<{ readonly before: readonly string[]; readonly now: readonly string[] } | undefined>;
+  /**
+   * Compares the data with what was committed; reads only, needs no `open`. `millrace verify` calls it. Left out where rows do not tell which batch they are of: then the ledger rows alone are compared.
+   *
+   * @param known - The complete commits that the log of the store directory still names, and the last one of each partition.
+   */
+  verify?(identity: SinkIdentity, known: readonly KnownCommit[]): Promise<SinkAudit>;
   /** Closes it; safe to call again. */
   close(): Promise<void>;
 }

@@ -84,6 +84,7 @@ export function createIterableReceiver<T>(source: AsyncSource<T>, positionOf: Po
         ? {
             kind: 'best-effort',
             because: 'fromAsyncIterable has no position: what is in flight at a crash is lost, and an iterable that begins again is taken again',
+            remedy: 'give it a position',
           }
         : { kind: 'exactly-once', because: 'each record has a position, and what is in the log already is passed over' },
     async run(context) {

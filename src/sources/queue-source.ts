@@ -36,7 +36,11 @@ async function addItem<T>(context: PolledContext, item: QueueItem<T>): Promise<v
 export function createQueueSource<T>(queue: QueueItem<T>[], settings: QueueSettings<T>): PolledSource {
   const { oneAtATime, fallback } = settings;
   return {
-    guarantee: { kind: 'best-effort', because: 'what stands in the queue at a crash is lost' },
+    guarantee: {
+      kind: 'best-effort',
+      because: 'what stands in the queue at a crash is lost',
+      remedy: 'take the records from fromAsyncIterable with a position',
+    },
     begin: () => Promise.resolve(),
     async poll(context) {
       const count = oneAtATime ? Math.min(1, queue.length) : queue.length;

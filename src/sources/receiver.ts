@@ -40,6 +40,12 @@ export interface SourceGuarantee {
   readonly kind: 'exactly-once' | 'best-effort';
   /** Why, for people: part of `explain()`. */
   readonly because: string;
+  /**
+   * What would make it `exactly-once`, for people, as an instruction: part of `explain()`.
+   *
+   * @defaultValue Nothing is known that would.
+   */
+  readonly remedy?: string;
 }
 
 /**

@@ -102,7 +102,11 @@ export function createSocketReceiver(options: SocketReceiverOptions): Receiver<s
     codec: 'lines',
     guarantee: options.isAcknowledged
       ? { kind: 'exactly-once', because: 'lines are numbered, and sent again from the first that is not durable' }
-      : { kind: 'best-effort', because: 'a plain socket sends no line again: those in flight at a crash are lost' },
+      : {
+          kind: 'best-effort',
+          because: 'a plain socket sends no line again: those in flight at a crash are lost',
+          remedy: 'let the server speak acknowledged lines and set acknowledged: true',
+        },
     async run(context) {
       const socket = await connect(options, context.signal);
       const splitter = new LineSplitter(options.lineBytesMax, source);

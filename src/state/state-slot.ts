@@ -56,9 +56,6 @@ interface StoredDelta {
   readonly pieces: readonly Uint8Array[];
 }
 
-/** A slot with fewer entries takes less when they are decoded. */
-const PACKED_MIN = 32;
-
 /** One slot. */
 export class StateSlot {
   readonly #slot: number;
@@ -207,14 +204,10 @@ export class StateSlot {
   /** What changed meanwhile is put upon the base. */
   #keepBase(payload: Uint8Array): void {
     const [section] = readSections(payload, this.#codec);
-    if (section === undefined || !this.#isPacked(section.count)) return;
+    if (section === undefined || this.#settings.isScanned) return;
     const packed = new SlotEntries(this.#pack(section));
     this.#changes.visit((text, change, entry) => packed.apply(text, change, entry));
     this.#entries = packed;
-  }
-
-  #isPacked(count: number): boolean {
-    return !this.#settings.isScanned && count >= PACKED_MIN;
   }
 
   #pack(section: SlotSection): PackedEntries {
@@ -248,7 +241,7 @@ export class StateSlot {
     const sections = readSections(bytes, codec);
     const [section] = sections;
     if (section === undefined || sections.length > 1) throw new RangeError(`a base must have one section: found ${sections.length}`);
-    if (codec === this.#codec && this.#isPacked(section.count)) return new SlotEntries(this.#pack(section));
+    if (codec === this.#codec && !this.#settings.isScanned) return new SlotEntries(this.#pack(section));
     const entries = new SlotEntries();
     this.#applyTo(entries, bytes);
     return entries;

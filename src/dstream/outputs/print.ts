@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { wholeOption } from '../../core/options.ts';
 import type { Output } from '../../env/env.ts';
 import type { Graph, StreamNode } from '../graph.ts';
-import type { OperatorOptions } from '../options.ts';
+import type { OutputOptions } from '../options.ts';
 import { addForeachRdd } from './foreach-rdd.ts';
 
 /** How many records `print` shows by default. */
@@ -22,7 +22,7 @@ export function printedBatch(batchTime: number, records: readonly unknown[], cou
 export function addPrint<T>(
   graph: Graph,
   parent: StreamNode<T>,
-  output: { readonly count: number; readonly options: OperatorOptions; readonly to: () => Output },
+  output: { readonly count: number; readonly options: OutputOptions; readonly to: () => Output },
 ): void {
   const count = wholeOption('print', 'count', { value: output.count, fallback: PRINT_RECORDS, min: 0 });
   addForeachRdd(graph, parent, {

@@ -5,7 +5,7 @@ import { makeDirectoryDurably } from '../../env/make-directory.ts';
 import { RDD } from '../../rdd/rdd.ts';
 import { saveText } from '../../rdd/save-text.ts';
 import type { Graph, StreamNode } from '../graph.ts';
-import type { OperatorOptions } from '../options.ts';
+import type { OutputOptions } from '../options.ts';
 import { addForeachRdd } from './foreach-rdd.ts';
 
 /** The directory of a batch: `prefix-TIME[.suffix]`, or `TIME[.suffix]` where the prefix is empty or ends with a slash. */
@@ -27,7 +27,7 @@ function requireName(name: string, value: unknown, isSlashAllowed: boolean): voi
 export function addSaveAsTextFiles<T>(
   graph: Graph,
   parent: StreamNode<T>,
-  output: { readonly prefix: string; readonly suffix: string | undefined; readonly options: OperatorOptions },
+  output: { readonly prefix: string; readonly suffix: string | undefined; readonly options: OutputOptions },
 ): void {
   requireName('prefix', output.prefix, true);
   if (output.suffix !== undefined) requireName('suffix', output.suffix, false);

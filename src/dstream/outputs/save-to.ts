@@ -2,7 +2,7 @@
 import { UsageError } from '../../core/errors.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { Graph, StreamNode } from '../graph.ts';
-import { resolveOperatorOptions, type OperatorOptions } from '../options.ts';
+import { resolveOutputOptions, type OutputOptions } from '../options.ts';
 
 const METHODS = ['look', 'open', 'prepare', 'commit', 'close'];
 
@@ -11,11 +11,11 @@ function isSink(value: unknown): boolean {
 }
 
 /** Adds saveTo to the graph. */
-export function addSaveTo<T>(graph: Graph, parent: StreamNode<T>, output: { readonly sink: Sink<T>; readonly options: OperatorOptions }): void {
+export function addSaveTo<T>(graph: Graph, parent: StreamNode<T>, output: { readonly sink: Sink<T>; readonly options: OutputOptions }): void {
   const { sink, options } = output;
-  const { uid } = resolveOperatorOptions('saveTo', options);
+  const { uid, isExactlyOnce } = resolveOutputOptions('saveTo', options);
   if (!isSink(sink))
     throw new UsageError('STREAM_INVALID_GRAPH', `Cannot save to this value as a sink must have the methods ${METHODS.join(', ')}: found ${typeof sink}`);
   const descriptor = graph.register({ kind: 'saveTo', uid, parents: [parent.descriptor.uid], isStateful: false });
-  graph.addOutput({ kind: 'sink', uid: descriptor.uid, parent, sink: sink as Sink<unknown> });
+  graph.addOutput({ kind: 'sink', uid: descriptor.uid, parent, isExactlyOnce, sink: sink as Sink<unknown> });
 }

@@ -18,6 +18,7 @@ describe('parseCommand()', () => {
     ['wal repair d', { name: 'repair', directory: 'd', isJson: false, truncateAt: undefined, isLossAccepted: false }],
     ['wal repair d --truncate-at 9', { name: 'repair', directory: 'd', isJson: false, truncateAt: 9, isLossAccepted: false }],
     ['wal repair --i-accept-loss --truncate-at=9 d', { name: 'repair', directory: 'd', isJson: false, truncateAt: 9, isLossAccepted: true }],
+    ['verify p d --json', { name: 'verify', program: 'p', directory: 'd', isJson: true }],
     ['plan p d', { name: 'plan', program: 'p', directory: 'd', isJson: false, accept: NO_CONSENT }],
     [
       'plan --accept drop-state=a p --accept drop-state=b=c d --accept forget-sink=d --accept drop-input=e --accept replace-batch=5 --json',
@@ -44,6 +45,7 @@ describe('parseCommand()', () => {
     ['record 0', ['wal', 'dump', 'd', '--from', '0'], 'found "0"'],
     ['a number with a fraction', ['wal', 'repair', 'd', '--truncate-at', '1.5'], 'found "1.5"'],
     ['a number that is too large', ['wal', 'repair', 'd', '--truncate-at', '9007199254740993'], 'found "9007199254740993"'],
+    ['verify without a directory', ['verify', 'p'], 'a program and a directory are wanted, found 1'],
     ['a plan without a directory', ['plan', 'p'], 'a program and a directory are wanted, found 1'],
     ['a consent of an unknown kind', ['plan', 'p', 'd', '--accept', 'drop=x'], 'found "drop=x"'],
     ['a consent without a uid', ['plan', 'p', 'd', '--accept', 'drop-state='], 'found "drop-state="'],

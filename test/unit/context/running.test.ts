@@ -331,7 +331,42 @@ describe('explain()', () => {
       '  the sink of "table" commits each partition once',
     ]);
     expect(String(explained)).toContain('fromAsyncIterable has no position');
+    expect(String(explained)).toContain(
+      '  for exactly-once: "bare": give it a position\n  for exactly-once: "shown": write with saveTo into a transactional sink\n',
+    );
+    expect(explained.paths[0]?.remedies).toEqual([]);
     expect(String(explained)).toContain('"shown" runs again after a crash');
+  });
+});
+
+describe('exactlyOnce', () => {
+  const position = (): number => 0;
+  it('lets a path start that is, and refuses one that is not, saying why and what would mend it, before the sink is asked', async () => {
+    const desk = new Desk();
+    const sink = createSimSink(new SimTable<string>(), desk.process);
+    const calls: string[] = [];
+    const watched = { ...sink, look: (...given: Parameters<typeof sink.look>) => (calls.push('look'), sink.look(...given)) };
+    const weak = await desk.open((context) => {
+      const acked = context.socketTextStream('h', 1, { uid: 'acked', acknowledged: true });
+      acked.union(context.socketTextStream('h', 1, { uid: 'plain' })).saveTo(watched, { uid: 'table', exactlyOnce: true });
+    });
+    await expect(weak.start()).rejects.toMatchObject({
+      code: 'STREAM_GUARANTEE',
+      message: expect.stringMatching(
+        /in "table" \(exactlyOnce is true\): from "plain" it is best-effort\. .* For exactly-once: "plain": let the server speak acknowledged lines/,
+      ) as string,
+    });
+    const shown = await desk.open((context) => context.fromAsyncIterable(['a'], { position }).print({ uid: 'shown', exactlyOnce: true }));
+    await expect(shown.start()).rejects.toThrow('write with saveTo into a transactional sink');
+    expect(calls).toEqual([]);
+    const whole = await desk.start((context) => context.fromAsyncIterable(['a'], { position }).saveTo(watched, { uid: 'table', exactlyOnce: true }));
+    expect([whole.state, calls]).toEqual(['running', ['look']]);
+  });
+  it('needs a store directory', async () => {
+    const context = new Desk().make();
+    const sink = { ...createSimSink(new SimTable<string>(), new Desk().process), guarantee: 'idempotent' as const };
+    context.fromAsyncIterable(['a'], { position }).saveTo(sink, { uid: 'table', exactlyOnce: true });
+    await expect(context.start()).rejects.toEqual(code('STREAM_DIRECTORY', '"table" must have a store directory'));
   });
 });
 
