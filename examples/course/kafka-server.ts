@@ -19,7 +19,7 @@ interface Broker {
 /** Starts it, with the topic; or says why it cannot. */
 export async function startKafka(): Promise<KafkaServer | { readonly missing: string }> {
   const support = '../../../test/support';
-  const { findKafka } = (await import(`${support}/kafka-jars.mjs`)) as { findKafka(): { readonly missing: string } | { readonly jars: string } };
+  const { findKafka } = (await import(`${support}/kafka-jars.mjs`)) as { readonly findKafka: () => { readonly missing: string } | { readonly jars: string } };
   const found = findKafka();
   if ('missing' in found) return found;
   const { KafkaBroker } = (await import(`${support}/kafka-broker.mjs`)) as { KafkaBroker: { start(): Promise<Broker> } };

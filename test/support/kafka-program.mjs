@@ -45,7 +45,7 @@ function create() {
   numbers
     .map((id) => [WORDS[id % WORDS.length], 1])
     .updateStateByKey((values, sum = 0) => values.reduce((a, b) => a + b, sum), { uid: 'counts', numPartitions: Number(PARTITIONS) })
-    .saveTo(kafkaSink({ ...cluster, topic: TOTALS, key: ([word]) => word, value: ([, total]) => String(total) }), { uid: 'totals' });
+    .saveTo(kafkaSink({ ...cluster, topic: TOTALS, key: ([word]) => word, value: ([, total]) => JSON.stringify(total) }), { uid: 'totals' });
   return context;
 }
 

@@ -95,7 +95,7 @@ describe.skipIf(!hasKafka())('a program into Kafka', () => {
       } finally {
         await proxy.close();
       }
-      await finish(start());
+      expect(await finish(start())).toBeGreaterThan(0);
     },
   );
 

@@ -29,12 +29,12 @@ describe.skipIf(!hasKafka())('a driver whose sink in Kafka is not its own', () =
     expect(found).toMatchObject({ code });
     return found.log;
   };
-  const finish = async (driver: Running): Promise<void> => {
+  const finish = async (driver: Running): Promise<number> => {
     const before = driver.count('committed totals');
     await until(() => driver.count('committed totals') > before + 1, 'commits');
     driver.process.kill('SIGTERM');
     await end(driver, 0);
-    checkTopics(broker, names);
+    return checkTopics(broker, names);
   };
   const renew = async (): Promise<void> => {
     place = new Workplace();
@@ -96,7 +96,7 @@ describe.skipIf(!hasKafka())('a driver whose sink in Kafka is not its own', () =
     } finally {
       await proxy.close();
     }
-    await finish(start({ PARTITIONS: '1' }));
+    expect(await finish(start({ PARTITIONS: '1' }))).toBeGreaterThan(0);
   });
 
   it('is refused when its markers are gone', async () => {
