@@ -73,10 +73,11 @@ const CONNECT_MS_MAX = 10_000;
 /** Well below the broker's own patience, so that a broker that stands still is given up in time. */
 const REQUEST_MS_MAX = 10_000;
 /** The pauses decide the speed: right after a commit a broker answers CONCURRENT_TRANSACTIONS for some milliseconds. */
-const RETRY = { initialRetryTime: 30, maxRetryTime: 1000, retries: 10 };
+const RETRY = { initialRetryTime: 30, maxRetryTime: 1000, retries: 8 };
 const UNKNOWN_TOPIC = 3;
 const TOPIC_RESOURCE = 2;
 const READ_UNCOMMITTED = 0;
+const SEGMENT_BYTES = 8 << 20;
 
 /** What kafkajs is told; it logs nothing, since each error reaches the caller. */
 export function clientConfig(connection: KafkaConnection): object {
@@ -207,7 +208,11 @@ class KafkaJsCluster implements Cluster {
 
   async createCompacted(topic: string): Promise<void> {
     const admin = await this.#administer();
-    const configEntries = [{ name: 'cleanup.policy', value: 'compact' }];
+    const configEntries = [
+      { name: 'cleanup.policy', value: 'compact' },
+      // What is behind the last full segment is never compacted, and read at each start.
+      { name: 'segment.bytes', value: String(SEGMENT_BYTES) },
+    ];
     // -1: as many replicas as the cluster gives a topic.
     await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, replicationFactor: -1, configEntries }] });
   }

@@ -94,9 +94,9 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
   }
 
   open(session: SinkSession): Promise<SinkView> {
-    return this.#alone(async () => {
+    return this.#alone(() => {
       this.#stopping = new AbortController();
-      await this.#release();
+      this.#release();
       return this.#patiently(`claim "${session.sink}"`, () => this.#claim(session));
     });
   }
@@ -118,7 +118,7 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#alone(async () => {
-      await this.#release();
+      this.#release();
       this.#drop();
       await Promise.all(this.#closing);
     });
@@ -176,10 +176,9 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
     this.#cluster = undefined;
   }
 
-  #release(): Promise<void> {
+  #release(): void {
     for (const { owner } of this.#claimed?.held.values() ?? []) this.#discard(owner);
     this.#claimed = undefined;
-    return Promise.resolve();
   }
 
   /** Repeats what failed for a reason that may pass, with everything made anew. */
@@ -195,11 +194,12 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
         const error = toError(thrown);
         if (error instanceof StreamError) throw error;
         const pauseMs = retryPauseMs(failures, random);
-        if (judgeTrouble(error) === 'refused' || clock.monotonic() + pauseMs > endMs || this.#stopping.signal.aborted) {
+        const isLast = judgeTrouble(error) === 'refused' || clock.monotonic() + pauseMs > endMs;
+        if (!isLast) await pause(clock, pauseMs, this.#stopping.signal);
+        if (isLast || this.#stopping.signal.aborted) {
           const tried = failures === 1 ? '' : ` (${failures} times within ${reconnectTimeoutMs} ms)`;
           throw new SinkError('STREAM_SINK', `Cannot ${what} as Kafka must take it${tried}: ${error.message}`, { cause: error });
         }
-        await pause(clock, pauseMs, this.#stopping.signal);
       }
     }
   }
@@ -230,7 +230,7 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
       this.#claimed = { ...this.#claimed, known: new Map(view.rows) };
       return view;
     } catch (error) {
-      await this.#release();
+      this.#release();
       throw error;
     }
   }

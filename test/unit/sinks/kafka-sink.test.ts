@@ -248,6 +248,20 @@ describe('commit()', () => {
       message: expect.stringMatching(/\(\d times within 500 ms\): out of reach$/) as string,
     });
   });
+  it('gives up at once when the sink is closed', async () => {
+    const kafka = cluster();
+    const sink = await opened(kafka);
+    let failures = 0;
+    kafka.before = () => {
+      failures += 1;
+      throw new Error('out of reach');
+    };
+    const committing = commit(sink, 100);
+    const closing = sink.close();
+    await expect(committing).rejects.toMatchObject({ code: 'STREAM_SINK' });
+    await closing;
+    expect(failures).toBe(1);
+  });
   it('cuts rows into sends of one partition each', async () => {
     const kafka = cluster(2);
     const sink = await opened(kafka, 1, { partition: (row) => row % 2 });
