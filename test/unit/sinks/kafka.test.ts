@@ -125,6 +125,14 @@ describe('encodeRows()', () => {
     expect(
       one(7, { key: (n) => `k${String(n)}`, value: () => Uint8Array.of(1), headers: () => ({ h: 'x', b: Uint8Array.of(2) }), partition: () => 3 }),
     ).toMatchObject({ key: Buffer.from('k7'), value: Buffer.from([1]), headers: { h: 'x', b: Buffer.from([2]) }, partition: 3 }));
+  it('gives bytes as Buffers, since kafkajs writes other arrays as text', () => {
+    const row = one(7, { key: () => Uint8Array.of(1), value: () => Uint8Array.of(1), headers: () => ({ b: Uint8Array.of(2) }) });
+    expect(
+      [row?.key, row?.value, row?.headers?.['b'], encodeMarker({ app: 'a', sink: 's' }, 0, { epoch: 1, incarnation: 'i', storeId: 's' }).key].every(
+        Buffer.isBuffer,
+      ),
+    ).toBe(true);
+  });
   it('takes null for key and value', () => expect(one(7, { key: () => null, value: () => null })).toMatchObject({ key: null, value: null }));
   it('copies bytes, so that nobody changes them between two attempts', () => {
     const bytes = Uint8Array.of(1);
