@@ -49,6 +49,8 @@ export class FakeKafka {
   readonly sends: { readonly topic: string; readonly partition: number; readonly count: number }[] = [];
   /** Whether a commit reaches the log only when its id is taken over or used again. */
   isLazy = false;
+  /** Where a topic seems to end until something is written to it: a broker that has just become its leader. */
+  readonly seeming: Map<string, number> = new Map();
   /** Changes the answer to a send. */
   answer: (answer: SendAnswer) => readonly SendAnswer[] = (answer) => [answer];
   /** Called before a call of a driver happens; may throw. */
@@ -104,7 +106,7 @@ export class FakeKafka {
           begin: () => Promise.resolve(0),
           fetch: (from) =>
             step('fetch', () => {
-              const { records } = this.log(topic);
+              const records = this.log(topic).records.slice(0, this.seeming.get(topic));
               // Two at a time, so that there is more than one piece.
               const found = records.slice(from, from + 2);
               return { records: found, next: from + found.length, end: records.length };
@@ -158,10 +160,12 @@ export class FakeKafka {
     // As kafkajs does: the records are gone, and it resolves.
     if (log === undefined) return [];
     open.touched.add(log);
+    this.seeming.delete(topic);
+    const baseOffset = String(log.records.length);
     for (const { key, value } of messages) {
       log.append({ producerId, isControl: false, isTransactional: true, key, value: value === null ? null : Buffer.from(value as string) });
     }
     this.sends.push({ topic, partition, count: messages.length });
-    return this.answer({ topicName: topic, partition, errorCode: 0 });
+    return this.answer({ topicName: topic, partition, errorCode: 0, baseOffset });
   }
 }

@@ -59,27 +59,28 @@ export interface ClaimPlace {
  */
 export async function claimFence({ cluster, log, markerTopic }: ClaimPlace, session: SinkSession): Promise<void> {
   const id = transactionalIdOf(session, 'fence');
-  const read = async (isOwned: boolean): Promise<SinkFence | undefined> => {
-    await log.catchUp();
+  const read = async (isOwned: boolean, until = 0): Promise<SinkFence | undefined> => {
+    await log.catchUp(until);
     return log.view(() => isOwned).fence;
   };
   // One that must be refused disturbs nobody.
   const seen = await read(false);
   if (!mayClaim(seen, session)) throw claimError(seen, session);
   const owner = await cluster.own(id);
+  let offset: number;
   try {
     const fence = await read(true);
     if (!mayClaim(fence, session)) throw claimError(fence, session);
     const transaction = await owner.begin();
     const { epoch, incarnation, storeId } = session;
-    await sendChecked(transaction, { topic: markerTopic, partition: 0 }, [encodeMarker(session, 'fence', { epoch, incarnation, storeId })]);
+    offset = await sendChecked(transaction, { topic: markerTopic, partition: 0 }, [encodeMarker(session, 'fence', { epoch, incarnation, storeId })]);
     await transaction.commit();
   } finally {
     await owner.close();
   }
   // A commit that is answered is decided, and not yet in the log for others to read; behind the next takeover of the id it is. Partitions are taken over only then: whoever loses one finds the fence.
   await (await cluster.own(id)).close();
-  const written = await read(true);
+  const written = await read(true, offset + 1);
   if (!isOwn(written, session)) throw claimError(written, session);
 }
 

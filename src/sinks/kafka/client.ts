@@ -18,6 +18,8 @@ export interface SendAnswer {
   readonly topicName: string;
   readonly partition: number;
   readonly errorCode: number;
+  /** The offset of the first record. */
+  readonly baseOffset: string;
 }
 
 /** A transaction that is open. */

@@ -22,9 +22,13 @@ export class MarkerLog {
     this.#fold = new MarkerFold(owner);
   }
 
-  /** Reads at least up to where the log ends when this is called. */
-  catchUp(): Promise<void> {
-    const turn = this.#last.then(() => this.#catchUp());
+  /**
+   * Reads at least up to where the log ends, as the broker knows it when this is called.
+   *
+   * @param until - An offset that must be reached: a broker that has just become the leader may not know the end yet.
+   */
+  catchUp(until = 0): Promise<void> {
+    const turn = this.#last.then(() => this.#catchUp(until));
     this.#last = turn.catch(() => undefined);
     return turn;
   }
@@ -45,16 +49,16 @@ export class MarkerLog {
     return this.#reader.close();
   }
 
-  async #catchUp(): Promise<void> {
+  async #catchUp(until: number): Promise<void> {
     let next = this.#next ?? (await this.#reader.begin());
     for (let bytesMax = FETCH_BYTES; ;) {
       const piece = await this.#reader.fetch(next, bytesMax);
       for (const record of piece.records) if (record.offset >= next) this.#fold.add(record);
       const isStuck = piece.next <= next;
       this.#next = next = Math.max(next, piece.next);
-      if (next >= piece.end) return;
+      if (next >= Math.max(piece.end, until)) return;
       if (isStuck && bytesMax >= FETCH_BYTES_MAX)
-        throw new Error(`the marker topic must be readable from offset ${next} to ${piece.end}: a fetch of ${bytesMax} bytes showed nothing`);
+        throw new Error(`the marker topic must be readable from offset ${next} to ${Math.max(piece.end, until)}: a fetch of ${bytesMax} bytes showed nothing`);
       bytesMax = isStuck ? bytesMax * 4 : FETCH_BYTES;
     }
   }

@@ -31,6 +31,8 @@ interface Held {
   readonly owner: Owner;
   /** How many partitions the topic had. */
   readonly count: number;
+  /** Whether the markers were read up to one that this producer wrote: only then is it certain that none was missed. */
+  isProven: boolean;
 }
 
 /** What a driver that has claimed the sink knows about it. */
@@ -221,7 +223,7 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
     await claimFence({ cluster, log, markerTopic }, session);
     const partitions = new Set([...session.partitions, ...log.view(() => true).rows.keys()]);
     const owners = await ownPartitions(cluster, session, [...partitions]);
-    const held = new Map([...owners].map(([partitionId, owner]) => [partitionId, { owner, count }] as const));
+    const held = new Map([...owners].map(([partitionId, owner]) => [partitionId, { owner, count, isProven: false }] as const));
     this.#claimed = { session, held, known: new Map(), doubtful: new Map() };
     try {
       await log.catchUp();
@@ -252,7 +254,7 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
   /** Takes a partition over again, behind whatever became of the last transaction. */
   async #hold(claimed: Claimed, write: Write): Promise<Held> {
     const { partitionId } = write.key;
-    const { session, known, doubtful, held } = claimed;
+    const { session, known, held } = claimed;
     const count = await this.#partitionCount();
     const log = await this.#read(session);
     await log.catchUp();
@@ -267,8 +269,7 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
       this.#requireSame(claimed, write, found);
       const row = found.rows.get(partitionId);
       if (row !== undefined) known.set(partitionId, row);
-      doubtful.delete(partitionId);
-      const holding = { owner, count };
+      const holding = { owner, count, isProven: false };
       held.set(partitionId, holding);
       return holding;
     } catch (error) {
@@ -304,7 +305,26 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
     );
   }
 
-  async #transact({ session, known, doubtful }: Claimed, { key, record, prepared }: Write, { owner, count }: Held): Promise<void> {
+  /**
+   * A broker that has just become the leader may not know yet where the log ends, and shows less than what is committed. Behind a marker that was written to it, nothing can be missing: what comes to light only
+   * then is what became of an earlier commit, and this one must not be made.
+   */
+  async #prove({ session, known, doubtful }: Claimed, { key }: Write, until: number): Promise<void> {
+    const log = await this.#read(session);
+    await log.catchUp(until);
+    const row = log.view(() => false).rows.get(key.partitionId);
+    const before = known.get(key.partitionId);
+    if (row === undefined || (row.batchTime === before?.batchTime && row.planId === before.planId)) return;
+    doubtful.set(key.partitionId, row);
+    throw new Error(
+      `the last marker of partition ${key.partitionId} must be of batch ${before?.batchTime ?? 'none'}: one of batch ${row.batchTime} came to light`,
+    );
+  }
+
+  async #transact(claimed: Claimed, write: Write, holding: Held): Promise<void> {
+    const { session, known, doubtful } = claimed;
+    const { key, record, prepared } = write;
+    const { owner, count } = holding;
     const { topic, markerTopic } = this.#options;
     const { partitionId, batchTime } = key;
     const { planId, fingerprint } = record;
@@ -312,7 +332,9 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
     const transaction = await owner.begin();
     for (const { partition, messages } of cutIntoChunks(prepared.payload as readonly EncodedRow[], { count, partitionId }))
       await sendChecked(transaction, { topic, partition }, messages);
-    await sendChecked(transaction, { topic: markerTopic, partition: 0 }, [encodeMarker(session, partitionId, mine)]);
+    const offset = await sendChecked(transaction, { topic: markerTopic, partition: 0 }, [encodeMarker(session, partitionId, mine)]);
+    if (!holding.isProven) await this.#prove(claimed, write, offset + 1);
+    holding.isProven = true;
     doubtful.set(partitionId, mine);
     await transaction.commit();
     known.set(partitionId, mine);

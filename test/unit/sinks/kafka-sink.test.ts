@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../../src/env/env.ts';
 import { toBatchTime } from '../../../src/core/time.ts';
 import type { CommitKey, CommitRecord, LedgerRow, PreparedRows, SinkSession } from '../../../src/index.ts';
+import type { SendAnswer } from '../../../src/sinks/kafka/client.ts';
 import { resolveKafkaOptions, type KafkaSinkOptions } from '../../../src/sinks/kafka/options.ts';
 import { OpenableKafkaSink } from '../../../src/sinks/kafka/sink.ts';
 import { checkSinkConformance, SimProcess } from '../../../src/testing/index.ts';
@@ -185,9 +186,9 @@ describe('look()', () => {
 });
 
 describe('commit()', () => {
-  const answers: readonly (readonly [string, () => readonly { topicName: string; partition: number; errorCode: number }[]])[] = [
+  const answers: readonly (readonly [string, () => readonly SendAnswer[]])[] = [
     ['nothing', () => []],
-    ['an error code', () => [{ topicName: 'rows', partition: 0, errorCode: 7 }]],
+    ['an error code', () => [{ topicName: 'rows', partition: 0, errorCode: 7, baseOffset: '0' }]],
   ];
   it.each(answers)('never commits behind a send that was answered by %s, and does it all again', async (_name, answer) => {
     const kafka = cluster();
@@ -226,6 +227,25 @@ describe('commit()', () => {
     expect(await commit(sink, 200, { previous: 100 })).toBe('committed');
     await sinkOn(kafka).open(session(2));
     expect(kafka.committed('rows')).toEqual(['100', '200']);
+  });
+  it('finds its marker also where a broker does not show it at first', async () => {
+    const kafka = cluster();
+    const sink = await opened(kafka);
+    await commit(sink, 100);
+    const { length } = kafka.log('millrace-markers').records;
+    failAt(kafka, 'after', 'commit');
+    let isNew = true;
+    // The next takeover meets a leader that does not know the end of the log yet.
+    kafka.before = (name) => {
+      if (name !== 'init' || !isNew) return;
+      isNew = false;
+      kafka.seeming.set('millrace-markers', length);
+    };
+    expect(await commit(sink, 200, { previous: 100 })).toBe('duplicate');
+    expect(isNew).toBe(false);
+    expect(kafka.committed('rows')).toEqual(['100', '200']);
+    kafka.after = () => undefined;
+    expect(await commit(sink, 300, { previous: 200 })).toBe('committed');
   });
   it('gives up, and says why, when a record is refused for good', async () => {
     const kafka = cluster();

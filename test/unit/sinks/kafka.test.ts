@@ -16,7 +16,7 @@ import { CHUNK_BYTES_MAX, CHUNK_ROWS_MAX, cutIntoChunks, missingPartition, type 
 
 describe('judgeAnswer()', () => {
   const target = { topic: 't', partition: 1 };
-  const good: SendAnswer = { topicName: 't', partition: 1, errorCode: 0 };
+  const good: SendAnswer = { topicName: 't', partition: 1, errorCode: 0, baseOffset: '7' };
   it.each<[string, readonly SendAnswer[], string | undefined]>([
     ['one entry for the partition', [good], undefined],
     ['no entry, as for a partition that does not exist', [], 'it names nothing'],
@@ -128,8 +128,8 @@ describe('encodeRows()', () => {
   it('gives bytes as Buffers, since kafkajs writes other arrays as text', () => {
     const row = one(7, { key: () => Uint8Array.of(1), value: () => Uint8Array.of(1), headers: () => ({ b: Uint8Array.of(2) }) });
     expect(
-      [row?.key, row?.value, row?.headers?.['b'], encodeMarker({ app: 'a', sink: 's' }, 0, { epoch: 1, incarnation: 'i', storeId: 's' }).key].every(
-        Buffer.isBuffer,
+      [row?.key, row?.value, row?.headers?.['b'], encodeMarker({ app: 'a', sink: 's' }, 0, { epoch: 1, incarnation: 'i', storeId: 's' }).key].every((bytes) =>
+        Buffer.isBuffer(bytes),
       ),
     ).toBe(true);
   });

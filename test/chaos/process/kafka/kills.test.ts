@@ -11,7 +11,7 @@ import { until, Workplace, type Running } from '../../../support/processes.ts';
 
 const isLong = process.env['CHAOS_LONG'] === '1';
 // The steps below are 15 kills more.
-const KILLS = isLong ? 200 : 6;
+const KILLS = isLong ? 200 : 15;
 const BROKER_KILLS = isLong ? 20 : 1;
 const SEED = Number(process.env['SEED'] ?? Math.floor(performance.timeOrigin));
 const COMMAND = [process.execPath, join(import.meta.dirname, '../../../support/kafka-program.mjs')];
