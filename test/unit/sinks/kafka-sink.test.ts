@@ -235,9 +235,9 @@ describe('commit()', () => {
     const { length } = kafka.log('millrace-markers').records;
     failAt(kafka, 'after', 'commit');
     let isNew = true;
-    // The next takeover meets a leader that does not know the end of the log yet.
+    // Behind the failure the markers have a new leader, which does not know the end of the log yet.
     kafka.before = (name) => {
-      if (name !== 'init' || !isNew) return;
+      if (name !== 'metadata' || !isNew) return;
       isNew = false;
       kafka.seeming.set('millrace-markers', length);
     };
