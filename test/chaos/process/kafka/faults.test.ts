@@ -56,9 +56,9 @@ describe.skipIf(!hasKafka())('a commit into Kafka', () => {
   });
 
   it.each<[string, Fate, string]>([
-    ['the request is lost', 'cut', 'committed'],
-    ['the answer is lost', 'cut-answered', 'duplicate'],
-  ])('is there once when %s of EndTxn', async (_name, fate, answer) => {
+    ['EndTxn is lost', 'cut', 'committed'],
+    ['the answer to EndTxn is lost', 'cut-answered', 'duplicate'],
+  ])('is there once when %s', async (_name, fate, answer) => {
     const sink = await open(1);
     await commitAll(sink, topic, [[1, 2]]);
     at(1, isEndTxn, fate);
