@@ -47,6 +47,8 @@ export class FakeKafka {
   readonly takeovers: string[] = [];
   /** Every record batch that was written: target and number of records. */
   readonly sends: { readonly topic: string; readonly partition: number; readonly count: number }[] = [];
+  /** How many readers and owners are connected. */
+  connected = 0;
   /** Whether a commit reaches the log only when its id is taken over or used again. */
   isLazy = false;
   /** Where a topic seems to end until something is written to it: a broker that has just become its leader. */
@@ -101,8 +103,9 @@ export class FakeKafka {
         }),
       cleanupPolicy: (topic) => step('config', () => this.topics.get(topic)?.policy),
       own: (transactionalId) => step('init', () => this.#own(transactionalId, step)),
-      read: (topic) =>
-        Promise.resolve({
+      read: (topic) => {
+        this.connected += 1;
+        return Promise.resolve({
           begin: () => Promise.resolve(0),
           fetch: (from) =>
             step('fetch', () => {
@@ -111,10 +114,16 @@ export class FakeKafka {
               const found = records.slice(from, from + 2);
               return { records: found, next: from + found.length, end: records.length };
             }),
-          close: () => Promise.resolve(),
-        }),
+          close: () => this.#disconnect(),
+        });
+      },
       close: () => Promise.resolve(),
     };
+  }
+
+  #disconnect(): Promise<void> {
+    this.connected -= 1;
+    return Promise.resolve();
   }
 
   #own(transactionalId: string, step: <R>(name: string, work: () => R) => Promise<R>): Owner {
@@ -148,7 +157,8 @@ export class FakeKafka {
           }),
       };
     };
-    return { begin: () => Promise.resolve(begin()), close: () => Promise.resolve() };
+    this.connected += 1;
+    return { begin: () => Promise.resolve(begin()), close: () => this.#disconnect() };
   }
 
   #write(

@@ -259,7 +259,12 @@ class KafkaJsCluster implements Cluster {
 
   async #connect(): Promise<RawAdmin> {
     const admin = this.#client.admin();
-    await admin.connect();
+    try {
+      await admin.connect();
+    } catch (error) {
+      void disconnect(admin);
+      throw error;
+    }
     return admin;
   }
 }

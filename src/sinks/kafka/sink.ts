@@ -52,7 +52,7 @@ interface Write {
 
 interface Reading {
   readonly owner: string;
-  readonly log: MarkerLog;
+  readonly log: Promise<MarkerLog>;
 }
 
 function only<V>(map: ReadonlyMap<number, V>, partitionId: number): ReadonlyMap<number, V> {
@@ -153,15 +153,24 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
     return this.#cluster;
   }
 
-  /** The marker topic, read on from where this output's markers were read last. */
-  async #read(identity: Pick<SinkIdentity, 'app' | 'sink'>): Promise<MarkerLog> {
+  /** The marker topic, read on from where this output's markers were read last. Partitions share it. */
+  #read(identity: Pick<SinkIdentity, 'app' | 'sink'>): Promise<MarkerLog> {
     const owner = transactionalIdOf(identity, 'fence');
     if (this.#reading?.owner === owner) return this.#reading.log;
-    if (this.#reading !== undefined) this.#discard(this.#reading.log);
-    this.#reading = undefined;
-    const log = new MarkerLog(await this.#attach().read(this.#options.markerTopic), identity);
+    this.#dropReading();
+    const log = this.#attach()
+      .read(this.#options.markerTopic)
+      .then((reader) => new MarkerLog(reader, identity));
     this.#reading = { owner, log };
     return log;
+  }
+
+  #dropReading(): void {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    // What was never connected has nothing to close, and whoever waited for it has the error.
+    const close = (log: MarkerLog): Promise<void> => log.close();
+    if (reading !== undefined) this.#discard({ close: () => reading.log.then(close, () => undefined) });
   }
 
   #discard(closable: { close(): Promise<void> }): void {
@@ -172,9 +181,8 @@ export class OpenableKafkaSink<in T> implements KafkaSink<T> {
 
   /** Throws away what is shared by all partitions. */
   #drop(): void {
-    if (this.#reading !== undefined) this.#discard(this.#reading.log);
+    this.#dropReading();
     if (this.#cluster !== undefined) this.#discard(this.#cluster);
-    this.#reading = undefined;
     this.#cluster = undefined;
   }
 

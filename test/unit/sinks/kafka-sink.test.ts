@@ -158,6 +158,7 @@ describe('open()', () => {
     failAt(kafka, 'before', 'init', { nth: 4 });
     expect((await sinkOn(kafka).open(session(1))).fence?.epoch).toBe(1);
     expect(kafka.takeovers.length).toBeGreaterThan(4);
+    expect(kafka.connected).toBe(3);
   });
 });
 
@@ -353,6 +354,19 @@ describe('commit()', () => {
     expect(all).toEqual(['committed', 'committed', 'committed']);
     const { rows } = await sink.look(session(2));
     expect([...rows.values()].map(({ batchTime }: LedgerRow) => batchTime)).toEqual([200, 100]);
+  });
+  it('of several partitions that fail at once leaves no connection behind', async () => {
+    const kafka = cluster();
+    const sink = await opened(kafka);
+    let failures = 0;
+    kafka.before = (name) => {
+      if (name === 'send rows' && ++failures <= 4) throw new Error('of the network');
+    };
+    await Promise.all([commit(sink, 100), commit(sink, 100, { rows: [7], partition: 1 })]);
+    // One for each partition, and one that reads.
+    expect([failures, kafka.connected]).toEqual([6, 3]);
+    await sink.close();
+    expect(kafka.connected).toBe(0);
   });
   it('is refused while the sink is closed', async () => {
     const kafka = cluster();
