@@ -137,10 +137,10 @@ export function feed(lines: readonly string[], onRequest: (request: string) => v
 }
 
 /** Resolves once `isTrue` is; checks every few milliseconds of real time. */
-export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + 30_000; performance.now() < end;) {
+export async function until(isTrue: () => boolean | Promise<boolean>, what: string, msMax = 30_000): Promise<void> {
+  for (const end = performance.now() + msMax; performance.now() < end;) {
     if (await isTrue()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`30 s passed without ${what}`);
+  throw new Error(`${msMax / 1000} s passed without ${what}`);
 }

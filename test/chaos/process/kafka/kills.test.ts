@@ -108,7 +108,7 @@ describe.skipIf(!hasKafka())('a program into Kafka', () => {
       await broker.restart();
       // Three commits of it mean that it went on, whatever was under way.
       const before = driver.count('committed totals');
-      await until(() => driver.count('committed totals') > before + 3, 'commits after the broker came back');
+      await until(() => driver.count('committed totals') > before + 3, 'commits after the broker came back', 90_000);
     }
     expect(await finish(driver)).toBeGreaterThan(100);
   });
