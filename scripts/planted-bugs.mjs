@@ -87,7 +87,7 @@ async function runTests({ project, file, env = {} }, names) {
   child.stderr.on('data', (chunk) => (log += chunk));
   const timer = setTimeout(() => {
     isLate = true;
-    process.kill(-child.pid, 'SIGKILL');
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   }, TIME_MS_MAX);
   await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);

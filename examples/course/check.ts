@@ -2,7 +2,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Level } from 'level';
+import type { KafkaServer } from './kafka-server.ts';
 import type { PostgresServer } from './postgres-server.ts';
+
+/** A server of its own, that a program writes into. */
+export type Server = PostgresServer | KafkaServer;
 
 /** Words or lines, and how often. */
 export type Counts = ReadonlyMap<string, number>;
@@ -52,20 +56,30 @@ async function tableRows(directory: string): Promise<Counts> {
   return counts;
 }
 
-function databaseRows(database: PostgresServer | undefined): Counts {
-  const rows = (database?.sql('SELECT word, count FROM wordcount') ?? []).map((row) => row.split('|'));
+function databaseRows(server: Server | undefined): Counts {
+  const rows = (server !== undefined && 'sql' in server ? server.sql('SELECT word, count FROM wordcount') : []).map((row) => row.split('|'));
   return new Map(rows.map(([word = '', count]) => [word, Number(count)]));
+}
+
+/** The last total of each word in the topic; one that goes back would be a record that came twice. */
+function topicRows(server: Server | undefined): Counts {
+  const counts = new Map<string, number>();
+  for (const { key, value } of server !== undefined && 'read' in server ? server.read('wordcount') : []) {
+    if (Number(value) < (counts.get(key) ?? 0)) throw new Error(`the total of "${key}" goes back from ${String(counts.get(key))} to ${value}`);
+    counts.set(key, Number(value));
+  }
+  return counts;
 }
 
 /** How a program of the course is fed and checked. */
 export interface Lesson {
   readonly input: 'socket' | 'files';
-  /** Whether it writes into a database. */
-  readonly database?: 'postgres';
+  /** Whether it writes into a server. */
+  readonly server?: 'postgres' | 'kafka';
   /** What must come out for these lines. */
   expected(lines: readonly string[]): Counts;
-  /** What came out, into the directory or, if it has a database, into that. */
-  found(output: string, database: PostgresServer | undefined): Counts | Promise<Counts>;
+  /** What came out, into the directory or, if it has a server, into that. */
+  found(output: string, server: Server | undefined): Counts | Promise<Counts>;
 }
 
 /** The programs by name. */
@@ -79,7 +93,8 @@ export const LESSONS: Readonly<Record<string, Lesson>> = {
     found: (output) => countOf(sinkLines(output)),
   },
   'persist-word-count': { input: 'socket', expected: wordsOf, found: tableRows },
-  'persist-word-count-postgres': { input: 'socket', database: 'postgres', expected: wordsOf, found: (_output, database) => databaseRows(database) },
+  'persist-word-count-postgres': { input: 'socket', server: 'postgres', expected: wordsOf, found: (_output, server) => databaseRows(server) },
+  'word-count-kafka': { input: 'socket', server: 'kafka', expected: wordsOf, found: (_output, server) => topicRows(server) },
 };
 
 /** How many of the expected are missing, and how many are there that should not be. */

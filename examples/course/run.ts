@@ -5,7 +5,8 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compare, LESSONS } from './check.ts';
+import { compare, LESSONS, type Server } from './check.ts';
+import { startKafka } from './kafka-server.ts';
 import { startPostgres } from './postgres-server.ts';
 
 const WORDS = ['to', 'be', 'or', 'not', 'question', 'mind'];
@@ -22,11 +23,20 @@ if (lesson === undefined) {
   process.exit(64);
 }
 
-const database = lesson.database === undefined ? undefined : await startPostgres();
-if (lesson.database !== undefined && database === undefined) {
-  process.stderr.write(`Cannot run "${name}" as PostgreSQL must be installed: it is not (Debian: apt-get install postgresql)\n`);
+/** The server that the program writes into; or why it is not there. */
+async function startServer(): Promise<Server | string | undefined> {
+  if (lesson?.server === 'postgres') return (await startPostgres()) ?? 'PostgreSQL must be installed: it is not (Debian: apt-get install postgresql)';
+  if (lesson?.server !== 'kafka') return undefined;
+  const started = await startKafka();
+  return 'missing' in started ? started.missing : started;
+}
+
+const started = await startServer();
+if (typeof started === 'string') {
+  process.stderr.write(`Cannot run "${name}" as ${started}\n`);
   process.exit(69);
 }
+const server: Server | undefined = started;
 const place = mkdtempSync(join(tmpdir(), 'millrace-course-'));
 const lines = Array.from({ length: LINES }, (_, index) => `${index} ${WORDS[index % WORDS.length]} ${WORDS[(index * 7) % 5]}`);
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -84,7 +94,7 @@ function feedFiles(): Feed {
 const printed: string[] = [];
 
 async function check(): Promise<ReturnType<typeof compare>> {
-  return compare(lesson?.expected(lines) ?? new Map(), (await lesson?.found(join(place, 'output'), database)) ?? new Map());
+  return compare(lesson?.expected(lines) ?? new Map(), (await lesson?.found(join(place, 'output'), server)) ?? new Map());
 }
 
 function start(environment: Readonly<Record<string, string>>): ChildProcess {
@@ -94,7 +104,7 @@ function start(environment: Readonly<Record<string, string>>): ChildProcess {
       PROGRAM: name,
       STORE_DIRECTORY: join(place, 'store'),
       OUTPUT_DIRECTORY: join(place, 'output'),
-      ...database?.environment,
+      ...server?.environment,
       ...environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -136,6 +146,6 @@ try {
 } finally {
   child.kill('SIGKILL');
   feed.end();
-  await database?.close();
+  await server?.close();
   rmSync(place, { recursive: true, force: true });
 }

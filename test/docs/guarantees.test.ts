@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { afterAll, expect, it } from 'vitest';
 import { fileSink, levelSink, seconds, StreamingContext, type DStream, type PathGuarantee } from '../../src/index.ts';
+import { kafkaSink } from '../../src/sinks/kafka-sink.ts';
 import { postgresSink } from '../../src/sinks/postgres-sink.ts';
 
 const PAGE = join(import.meta.dirname, '../../docs/guarantees.md');
@@ -30,6 +31,7 @@ const OUTPUTS: readonly (readonly [name: string, add: (stream: DStream<string>) 
   ['`saveTo(levelSink(...))`', (stream) => stream.saveTo(levelSink({ directory: join(directory, 'level'), key: String, value: () => 1 }), { uid: 'output' })],
   ['`saveTo(fileSink(...))`', (stream) => stream.saveTo(fileSink({ directory: join(directory, 'files'), format: 'text' }), { uid: 'output' })],
   ['`saveTo(postgresSink(...))`', (stream) => stream.saveTo(postgresSink({ table: 'words', row: (word: string) => ({ word }) }), { uid: 'output' })],
+  ['`saveTo(kafkaSink(...))`', (stream) => stream.saveTo(kafkaSink({ topic: 'words', brokers: ['localhost:9092'] }), { uid: 'output' })],
   ['`foreachRDD`', (stream) => stream.foreachRDD(() => undefined, { uid: 'output' })],
   ['`saveAsTextFiles`', (stream) => stream.saveAsTextFiles(join(directory, 'text'), { uid: 'output' })],
   ['`print`', (stream) => stream.print({ uid: 'output' })],

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { hasKafka } from '../support/kafka.ts';
 import { hasPostgres } from '../support/postgres.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -13,11 +14,12 @@ const PROGRAMS = [
   'transform-blacklist',
   'persist-word-count',
   'persist-word-count-postgres',
+  'word-count-kafka',
 ];
-const needsPostgres = (name: string): boolean => name.endsWith('-postgres');
+const canRun = (name: string): boolean => (name.endsWith('-postgres') ? hasPostgres() : !name.endsWith('-kafka') || hasKafka());
 
 describe('the programs of the course', () => {
-  it.each(PROGRAMS.filter((name) => !needsPostgres(name) || hasPostgres()))('%s', (name) => {
+  it.each(PROGRAMS.filter(canRun))('%s', (name) => {
     expect(readFileSync(join(ROOT, 'examples/course/README.md'), 'utf8')).toContain(`npm run example ${name}`);
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'examples/build/course/run.js'), name], { encoding: 'utf8', timeout: 60_000 });
     expect({ status, stderr, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/killed once, ended with 0; 0 lost, 0 doubled\n$/) as string });

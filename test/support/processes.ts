@@ -16,6 +16,8 @@ export interface Running {
   readonly process: ChildProcessByStdio<null, Readable, Readable>;
   /** Resolves with the exit code, or the signal, and what it logged. */
   readonly ended: Promise<{ readonly code: number | NodeJS.Signals | null; readonly log: string }>;
+  /** How many lines of the log so far hold the text. */
+  count(text: string): number;
   /** Resolves when a line of the log holds the text. */
   logged(text: string): Promise<void>;
 }
@@ -51,6 +53,7 @@ export class Workplace {
     const running: Running = {
       process: child,
       ended,
+      count: (text) => log.split('\n').filter((line) => line.includes(text)).length,
       logged: (text) =>
         Promise.race([
           new Promise<void>((resolve) => (log.includes(text) ? resolve() : waiting.push({ text, resolve }))),
@@ -134,10 +137,10 @@ export function feed(lines: readonly string[], onRequest: (request: string) => v
 }
 
 /** Resolves once `isTrue` is; checks every few milliseconds of real time. */
-export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + 30_000; performance.now() < end;) {
+export async function until(isTrue: () => boolean | Promise<boolean>, what: string, msMax = 30_000): Promise<void> {
+  for (const end = performance.now() + msMax; performance.now() < end;) {
     if (await isTrue()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`30 s passed without ${what}`);
+  throw new Error(`${msMax / 1000} s passed without ${what}`);
 }

@@ -14,7 +14,7 @@ const server = createServer((socket) => {
     isFirst = false;
   });
 });
-server.listen(0, '127.0.0.1', async () => {
+async function copy() {
   const { port } = server.address();
   const connection = { host: '127.0.0.1', port, user: 'somebody', password: 'secret' };
   const link = await connectByPg({ name: 'test', connection, connectTimeoutMs: 5000, answerTimeoutMs: 200 });
@@ -24,4 +24,6 @@ server.listen(0, '127.0.0.1', async () => {
     process.stdout.write('goes on\n');
     process.exit();
   }, 100);
-});
+}
+
+server.listen(0, '127.0.0.1', () => void copy());

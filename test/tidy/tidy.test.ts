@@ -52,6 +52,7 @@ describe('the project', () => {
         'src/cli/main.ts',
         'src/checkpoint/level-probe-main.ts',
         'src/sinks/csv-format.ts',
+        'src/sinks/kafka-sink.ts',
         'src/sinks/postgres-sink.ts',
         'src/state/msgpack-codec.ts',
         'src/testing/index.ts',

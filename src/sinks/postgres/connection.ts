@@ -35,11 +35,6 @@ const FIELDS = ['host', 'port', 'user', 'password', 'database', 'tls'];
 const TLS_FIELDS = ['ca', 'cert', 'key', 'servername'] as const;
 const PORT_MAX = 65_535;
 
-/** Whether a host is this machine: an address of the loopback network, its usual name, or a Unix socket. */
-export function isLoopback(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
 /** What pg is told about TLS; undefined leaves it to pg, which then reads `PGSSLMODE`. */
 export function tlsOf(tls: PostgresConnection['tls'], isLocal: boolean): object | false | undefined {
   if (tls === 'off') return false;

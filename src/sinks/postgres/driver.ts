@@ -1,7 +1,8 @@
 // The one file that knows the packages pg and pg-copy-streams: a connection as the sink uses it, and how one is made.
 import { once } from 'node:events';
 import { optionalPackage } from '../../env/optional-package.ts';
-import { isLoopback, tlsOf, type PostgresConnection } from './connection.ts';
+import { isLoopback } from '../is-loopback.ts';
+import { tlsOf, type PostgresConnection } from './connection.ts';
 
 /** The answer to one statement. Columns are asked for as text. */
 export interface Answer {

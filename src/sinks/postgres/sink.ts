@@ -9,11 +9,11 @@ import { commitError } from '../sink-errors.ts';
 import type { CommitRecord, LedgerRow, PreparedRows, Sink, SinkIdentity, SinkSession, SinkView } from '../sink.ts';
 import { watchBlockers } from './blockers.ts';
 import type { Connect, Link } from './driver.ts';
-import { judgeReconnect } from './judge-reconnect.ts';
+import { judgeReconnect } from '../judge-reconnect.ts';
 import { judgeTrouble } from './judge-trouble.ts';
 import { claimFence, commitTransaction, fenceOf, makeLedger, readView, rowsOf } from './ledger.ts';
 import type { ResolvedPostgres } from './options.ts';
-import { retryPauseMs } from './retry-pause.ts';
+import { retryPauseMs } from '../retry-pause.ts';
 import { beginStatement, compareAndSetStatement, greeting, ledgerTables, type LedgerWrite } from './statements.ts';
 import type { Put } from './writers.ts';
 

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { toBatchTime } from '../../../src/core/time.ts';
 import type { LedgerRow, SinkFence } from '../../../src/index.ts';
 import { postgresMigration, postgresSink, type PostgresSinkOptions } from '../../../src/sinks/postgres-sink.ts';
-import { isLoopback, resolveConnection, tlsOf } from '../../../src/sinks/postgres/connection.ts';
+import { isLoopback } from '../../../src/sinks/is-loopback.ts';
+import { resolveConnection, tlsOf } from '../../../src/sinks/postgres/connection.ts';
 import { cellText, encodeArrays, encodeLines } from '../../../src/sinks/postgres/encode-rows.ts';
-import { judgeReconnect } from '../../../src/sinks/postgres/judge-reconnect.ts';
+import { judgeReconnect } from '../../../src/sinks/judge-reconnect.ts';
 import { judgeTrouble } from '../../../src/sinks/postgres/judge-trouble.ts';
 import { quoteName, quoteTable, quoteText } from '../../../src/sinks/postgres/names.ts';
-import { retryPauseMs } from '../../../src/sinks/postgres/retry-pause.ts';
+import { retryPauseMs } from '../../../src/sinks/retry-pause.ts';
 import { upsertStatement } from '../../../src/sinks/postgres/statements.ts';
 
 const server = (code: string): Error => Object.assign(new Error('of the server'), { code, severity: 'ERROR' });

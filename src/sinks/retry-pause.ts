@@ -1,5 +1,5 @@
 // Pure but for chance: how long to wait before a commit is tried again.
-import type { Random } from '../../env/env.ts';
+import type { Random } from '../env/env.ts';
 
 const FIRST_MS = 50;
 const LONGEST_MS = 2000;

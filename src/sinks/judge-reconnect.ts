@@ -1,5 +1,5 @@
 // Pure: is the sink behind a new connection still the one this process has committed to? A server that was restored from a backup while the driver ran shows here.
-import type { LedgerRow, SinkFence, SinkSession, SinkView } from '../sink.ts';
+import type { LedgerRow, SinkFence, SinkSession, SinkView } from './sink.ts';
 
 /** What this process knows, and what it finds. */
 export interface ReconnectScene {
