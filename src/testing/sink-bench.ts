@@ -58,9 +58,8 @@ export class Driver<T> {
     return this.sink.open(this.session);
   }
 
-  look(sink: string = SINK): Promise<SinkView> {
-    const { app, storeId } = this.session;
-    return this.sink.look({ app, sink, storeId });
+  look({ app = APP, sink = SINK }: { readonly app?: string; readonly sink?: string } = {}): Promise<SinkView> {
+    return this.sink.look({ app, sink, storeId: this.session.storeId });
   }
 
   /** The rows with these numbers. */
@@ -126,17 +125,28 @@ export async function expectRefusal(what: string, promise: Promise<unknown>, cod
     throw new Error(`${what} must reject${code === undefined ? '' : ` with ${code}`}: it ${found === 'resolved' ? 'resolved' : `rejected with ${found}`}`);
 }
 
+/** What a ledger row must be of. */
+export interface ExpectedRow {
+  readonly time: number;
+  readonly rows: PreparedRows;
+  readonly epoch: number;
+  readonly plan?: string;
+}
+
 /** Fails unless the ledger row is of this batch and these rows. */
-export function expectRow(
-  view: SinkView,
-  partition: number,
-  expected: { readonly time: number; readonly rows: PreparedRows; readonly epoch: number; readonly plan?: string },
-): void {
+export function expectRow(view: SinkView, partition: number, expected: ExpectedRow): void {
   const { time, rows, epoch, plan = planOf(time) } = expected;
   const row: LedgerRow = { batchTime: toBatchTime(time), planId: plan, epoch, fingerprint: rows.fingerprint, rows: rows.rowCount };
   const found = view.rows.get(partition);
   const { batchTime, planId, epoch: by, fingerprint, rows: count } = found ?? ({} as Partial<LedgerRow>);
   expectSame(`the ledger row of partition ${partition}`, { batchTime, planId, epoch: by, fingerprint, rows: count }, row);
+}
+
+/** Fails unless the ledger has exactly these rows, by partition. */
+export function expectLedger(view: SinkView, expected: ReadonlyMap<number, ExpectedRow>): void {
+  const partitions = (rows: ReadonlyMap<number, unknown>): readonly number[] => [...rows.keys()].toSorted((left, right) => left - right);
+  expectSame('the partitions in the ledger', partitions(view.rows), partitions(expected));
+  for (const [partition, row] of expected) expectRow(view, partition, row);
 }
 
 function benchOf<T>({ row, isShared }: SinkUnderTest<T>, place: SinkPlace<T>, drivers: Driver<T>[]): Bench<T> {

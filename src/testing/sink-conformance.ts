@@ -1,6 +1,7 @@
 // What every transactional sink must keep, as rules that need no test framework: users run them on sinks of their own, with any.
 import { toError } from '../core/errors.ts';
 import { checkDeaths, checkFailures } from './sink-deaths.ts';
+import { checkOpeningDeaths, checkOpeningFailures } from './sink-openings.ts';
 import { onPlace, type SinkUnderTest } from './sink-bench.ts';
 import { SINK_RULES } from './sink-rules.ts';
 
@@ -44,5 +45,7 @@ export async function checkSinkConformance<T>(sink: SinkUnderTest<T>): Promise<r
   }
   await check('a driver that dies between any two steps of a commit leaves the rows once', () => checkDeaths(sink));
   await check('a commit whose outcome is unknown is repeated and leaves the rows once', () => checkFailures(sink));
+  await check('a driver that dies between any two steps of open leaves what was there to the next', () => checkOpeningDeaths(sink));
+  await check('an open whose outcome is unknown leaves what was there to the next driver', () => checkOpeningFailures(sink));
   return checked;
 }

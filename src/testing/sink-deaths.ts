@@ -1,78 +1,76 @@
-// The two rules of a sink that go through every step of a commit: the driver dies before it, or the step fails and the driver goes on.
-import { toError } from '../core/errors.ts';
-import { Driver, expectRow, expectSame, onPlace, type SinkUnderTest } from './sink-bench.ts';
-import type { SimProcessOptions } from './sim-process.ts';
+// The rules of a sink that go through every step of a commit: the driver dies before it, or the step fails and the driver goes on.
+import { expectLedger, expectSame, onPlace, type Batch, type ExpectedRow, type SinkUnderTest } from './sink-bench.ts';
+import { atEveryStep, attempt, DEATH, FAILURE, fatedDriver, leaveRows, type FateAt } from './sink-steps.ts';
 
-const STEPS_MAX = 200;
+/** A commit in which something goes wrong. */
+interface CommitTrial {
+  readonly what: string;
+  /** The numbers of the rows that are there before. */
+  readonly before: readonly number[];
+  readonly batch: Batch;
+}
 
-/** How many steps a second driver takes to open, on a place like the one of {@link atStep}. */
-async function stepsToOpen<T>(sink: SinkUnderTest<T>): Promise<number> {
+/** A sink may write its first row of a partition in another way than it replaces one. */
+const TRIALS: readonly CommitTrial[] = [
+  { what: 'the commit', before: [1, 2], batch: { time: 200, previous: 100 } },
+  { what: 'the first commit of a partition', before: [1, 2], batch: { time: 200, partition: 1 } },
+  { what: 'the first commit of a sink', before: [], batch: { time: 200 } },
+];
+
+/** How many steps a second driver takes to open. */
+async function stepsToOpen<T>(sink: SinkUnderTest<T>, { before }: CommitTrial): Promise<number> {
   let steps = 0;
-  await onPlace(sink, async ({ driver, kill }) => {
-    const first = driver(1);
-    await first.open();
-    await first.commit(first.prepare(1, 2), { time: 100 });
-    await kill(first);
-    const second = driver(2);
+  await onPlace(sink, async (bench) => {
+    await leaveRows(bench, before);
+    const second = bench.driver(2);
     await second.open();
     steps = second.process.steps;
   });
   return steps;
 }
 
-/** Something goes wrong in the second batch, the next driver finishes it, and all rows are there once. Returns whether it went wrong. */
-async function atStep<T>(sink: SinkUnderTest<T>, fate: SimProcessOptions): Promise<boolean> {
+/** Something goes wrong in a commit at a step of the driver, the next driver finishes it, and all rows are there once. Returns whether it went wrong. */
+async function commitAt<T>(sink: SinkUnderTest<T>, { before, batch }: CommitTrial, { at, fateAt }: { readonly at: number; readonly fateAt: FateAt }) {
   let isWrong = false;
   await onPlace(sink, async (bench, place, drivers) => {
-    const first = bench.driver(1);
-    await first.open();
-    const rows = first.prepare(1, 2);
-    await first.commit(rows, { time: 100 });
-    await bench.kill(first);
-    const second = new Driver(place, sink.row, { epoch: 2, fate });
-    drivers.push(second);
+    const held = await leaveRows(bench, before);
+    const second = fatedDriver(sink, { epoch: 2, fate: fateAt(at) }, { place, drivers });
     await second.open();
-    const more = second.prepare(3);
-    const commit = (): Promise<string> => Promise.race([second.commit(more, { time: 200, previous: 100 }), second.process.died.then(() => 'died')]);
-    const outcome = await commit().catch(() => 'failed');
-    isWrong = outcome === 'died' || outcome === 'failed';
+    const rows = second.prepare(3);
+    const outcome = await attempt(second, at, () => second.commit(rows, batch));
+    ({ isWrong } = outcome);
     // Whoever lives repeats what has no answer. A sink may refuse that until it is opened again.
-    const repeated = outcome === 'failed' ? await commit().catch(() => 'refused') : outcome;
+    const repeated = outcome.kind === 'failed' ? await second.commit(rows, batch).catch(() => 'refused') : outcome.result;
     const isDone = repeated === 'committed' || repeated === 'duplicate';
     await bench.kill(second);
     const third = bench.driver(3);
     const view = await third.open();
-    const isThere = view.rows.get(0)?.batchTime === 200;
+    const { partition = 0, time } = batch;
+    const isThere = view.rows.get(partition)?.batchTime === time;
     if (isDone) expectSame('whether a commit that was answered stands', isThere, true);
-    expectRow(view, 0, isThere ? { time: 200, rows: more, epoch: 2 } : { time: 100, rows, epoch: 1 });
-    const answer = await third.commit(third.prepare(3), { time: 200, previous: 100 });
-    expectSame('the answer to the repeated commit', answer, isThere ? 'duplicate' : 'committed');
-    await bench.expectRows(1, 2, 3);
-    await third.commit(third.prepare(4), { time: 300, previous: 200 });
-    await bench.expectRows(1, 2, 3, 4);
+    const written: readonly (readonly [number, ExpectedRow])[] = isThere ? [[partition, { time, rows, epoch: 2 }]] : [];
+    expectLedger(view, new Map([...held, ...written]));
+    expectSame('the answer to the repeated commit', await third.commit(third.prepare(3), batch), isThere ? 'duplicate' : 'committed');
+    await bench.expectRows(...before, 3);
+    await third.commit(third.prepare(4), { time: time + 100, previous: time, partition });
+    await bench.expectRows(...before, 3, 4);
   });
   return isWrong;
 }
 
-async function atEveryStep<T>(sink: SinkUnderTest<T>, fateAt: (step: number) => SimProcessOptions): Promise<void> {
-  const before = await stepsToOpen(sink);
-  for (let step = 1; step <= STEPS_MAX; step++) {
-    try {
-      if (!(await atStep(sink, fateAt(before + step)))) return;
-    } catch (thrown) {
-      const error = toError(thrown);
-      throw new Error(`when it happens at step ${step} of the commit: ${error.message}`, { cause: error });
-    }
+async function checkCommits<T>(sink: SinkUnderTest<T>, fateAt: FateAt): Promise<void> {
+  for (const trial of TRIALS) {
+    const steps = await stepsToOpen(sink, trial);
+    await atEveryStep(trial.what, (step) => commitAt(sink, trial, { at: steps + step, fateAt }));
   }
-  throw new Error(`a commit must end within ${STEPS_MAX} steps: it did not`);
 }
 
 /** The driver is killed before each step of a commit in turn. */
 export function checkDeaths<T>(sink: SinkUnderTest<T>): Promise<void> {
-  return atEveryStep(sink, (killAt) => ({ killAt }));
+  return checkCommits(sink, DEATH);
 }
 
-/** Each step of a commit fails in turn. A step that only answers fails behind the effect: then the commit stands and nobody was told. */
+/** Each step of a commit fails in turn. */
 export function checkFailures<T>(sink: SinkUnderTest<T>): Promise<void> {
-  return atEveryStep(sink, (at) => ({ fail: { at, code: 'EIO' } }));
+  return checkCommits(sink, FAILURE);
 }

@@ -58,13 +58,18 @@ export const SINK_RULES: readonly SinkRule[] = [
     },
   },
   {
-    name: 'outputs have ledgers of their own',
+    name: 'outputs have ledgers of their own, also those of other applications',
     async check({ driver }) {
       const first = driver(1);
       await first.open();
       await first.commit(first.prepare(1), { time: 100 });
-      const other = await first.look('another');
-      expectSame('the ledger of an output that never committed', [other.rows.size, other.fence], [0, undefined]);
+      for (const [what, other] of [
+        ['an output that never committed', { sink: 'another' }],
+        ['the same output of another application', { app: 'another' }],
+      ] as const) {
+        const { rows, fence } = await first.look(other);
+        expectSame(`the ledger of ${what}`, [rows.size, fence], [0, undefined]);
+      }
     },
   },
   {

@@ -9,6 +9,7 @@ export type Flaw =
   | 'fingerprint-without-order'
   | 'no-ledger-row'
   | 'one-ledger-for-all'
+  | 'one-ledger-for-all-applications'
   | 'never-a-duplicate'
   | 'fingerprint-not-compared'
   | 'plan-not-compared'
@@ -21,13 +22,24 @@ export type Flaw =
   | 'takes-rows-when-closed'
   | 'rows-before-the-ledger'
   | 'ledger-before-the-rows'
-  | 'failed-counts-as-not-done';
+  | 'failed-counts-as-not-done'
+  | 'repeats-by-itself-without-a-judgement'
+  | 'first-commit-in-two-steps'
+  | 'failed-first-commit-is-not-judged'
+  | 'ledger-moved-at-open'
+  | 'lock-left-by-a-death-in-open'
+  | 'ledger-dropped-by-a-failed-open';
 
 /** What outlives the processes. */
 export class MemoryTable {
   readonly fences: Map<string, SinkFence> = new Map();
   readonly ledger: Map<string, Map<number, LedgerRow>> = new Map();
   readonly rows: number[] = [];
+  isLocked = false;
+}
+
+function isFault(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EIO';
 }
 
 /** Makes a sink of numbers over the table. */
@@ -35,7 +47,10 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
   let session: SinkSession | undefined;
   let hasFailed = false;
   const has = (...flaws: readonly Flaw[]): boolean => flaw !== undefined && flaws.includes(flaw);
-  const owner = ({ app, sink }: Pick<SinkIdentity, 'app' | 'sink'>): string => (has('one-ledger-for-all') ? app : `${app}/${sink}`);
+  const owner = ({ app, sink }: Pick<SinkIdentity, 'app' | 'sink'>): string => {
+    if (has('one-ledger-for-all-applications')) return sink;
+    return has('one-ledger-for-all') ? app : `${app}/${sink}`;
+  };
   const place = (partitionId: number): number => (has('one-row-for-all-partitions') ? 0 : partitionId);
   const view = (identity: SinkIdentity): SinkView => {
     const fence = table.fences.get(owner(identity));
@@ -56,7 +71,9 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
     if (has('plan-not-compared') && row?.batchTime === key.batchTime) row = { ...row, planId: record.planId };
     const previous = has('any-older-row-will-do') && row !== undefined && row.batchTime < key.batchTime ? { ...record, previous: row.batchTime } : record;
     const expected = has('never-a-duplicate') && row === undefined ? { planId: record.planId, fingerprint: record.fingerprint } : previous;
-    if (has('failed-counts-as-not-done') && hasFailed) return Promise.resolve('committed');
+    const isNotJudged =
+      has('failed-counts-as-not-done', 'repeats-by-itself-without-a-judgement') || (has('failed-first-commit-is-not-judged') && record.previous === undefined);
+    if (isNotJudged && hasFailed) return Promise.resolve('committed');
     const verdict = requireCommit({ session, fence: has('fence-read-at-open-only') ? session : fence, row }, key, expected);
     return Promise.resolve(verdict === 'commit' ? 'committed' : verdict);
   };
@@ -71,8 +88,8 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
     if (has('fence-let-go-before-the-write')) {
       if ((await process.run('judge', () => judge(...call))) === 'duplicate') return 'duplicate';
       await process.run('rows and ledger', () => [writeRows(), writeLedger(...call)]);
-    } else if (has('rows-before-the-ledger', 'ledger-before-the-rows')) {
-      const [one, other] = [writeRows, () => writeLedger(...call)].toSorted(() => (has('rows-before-the-ledger') ? 0 : -1));
+    } else if (has('rows-before-the-ledger', 'ledger-before-the-rows') || (has('first-commit-in-two-steps') && call[2].previous === undefined)) {
+      const [one, other] = [writeRows, () => writeLedger(...call)].toSorted(() => (has('ledger-before-the-rows') ? -1 : 0));
       if ((await process.run('judge', () => judge(...call))) === 'duplicate') return 'duplicate';
       await process.run('one', () => one?.());
       await process.run('other', () => other?.());
@@ -89,6 +106,23 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
     }
     return 'committed';
   };
+  const open = async (claimed: SinkSession): Promise<SinkView> => {
+    const check = (): void => {
+      const { fence } = view(claimed);
+      const isEqual = has('equal-epoch-will-do') && fence?.epoch === claimed.epoch;
+      requireClaim(isEqual ? undefined : fence, claimed);
+    };
+    if (has('claim-in-two-steps')) {
+      await process.run('read the fence', check);
+      await process.run('write the fence', () => claim(claimed));
+    } else await process.run('claim', () => [check(), claim(claimed)]);
+    if (has('ledger-moved-at-open')) {
+      const rows = new Map(view(claimed).rows);
+      await process.run('take the rows', () => table.ledger.delete(owner(claimed)));
+      await process.run('put them back', () => table.ledger.set(owner(claimed), rows));
+    }
+    return process.run('view', () => view(claimed));
+  };
   return {
     guarantee: 'transactional',
     look: (identity) =>
@@ -97,16 +131,20 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
         return view(identity);
       }),
     async open(claimed) {
-      const check = (): void => {
-        const { fence } = view(claimed);
-        const isEqual = has('equal-epoch-will-do') && fence?.epoch === claimed.epoch;
-        requireClaim(isEqual ? undefined : fence, claimed);
-      };
-      if (has('claim-in-two-steps')) {
-        await process.run('read the fence', check);
-        await process.run('write the fence', () => claim(claimed));
-      } else await process.run('claim', () => [check(), claim(claimed)]);
-      return process.run('view', () => view(claimed));
+      if (has('lock-left-by-a-death-in-open')) {
+        await process.run('lock', () => {
+          if (table.isLocked) throw new Error('locked');
+          table.isLocked = true;
+        });
+      }
+      try {
+        return await open(claimed);
+      } catch (error) {
+        if (has('ledger-dropped-by-a-failed-open') && isFault(error)) table.ledger.delete(owner(claimed));
+        throw error;
+      } finally {
+        table.isLocked = false;
+      }
     },
     prepare(rows) {
       const text = (has('fingerprint-without-order') ? rows.toSorted((left, right) => left - right) : rows).join('\n');
@@ -116,7 +154,8 @@ export function createMemorySink(table: MemoryTable, process: SimProcess, flaw?:
       try {
         return await commit(...call);
       } catch (error) {
-        hasFailed = error instanceof Error && 'code' in error && error.code === 'EIO';
+        hasFailed = isFault(error);
+        if (has('repeats-by-itself-without-a-judgement') && hasFailed) return commit(...call);
         throw error;
       }
     },

@@ -15,8 +15,15 @@ function connectFrom(process: SimProcess): Connect {
     const answer = await (await process.run(name, () => ({ answer: work() }))).answer;
     return process.run(`${name} answered`, () => answer);
   };
+  const never = new Promise<never>(() => undefined);
   return async (options) => {
+    // A timer of a driver that is dead may still fire in this process.
+    if (!process.isAlive) return never;
     const link = await connectByPg(options);
+    if (!process.isAlive) {
+      await link.end();
+      return never;
+    }
     process.onDeath(() => void link.end());
     const wrapped: Link = {
       pid: link.pid,
