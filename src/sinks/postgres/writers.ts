@@ -1,7 +1,8 @@
 // How the rows of a partition get into Postgres, inside the transaction of their commit: by COPY, by an upsert, or by a statement of the user.
-import { SinkError, UsageError } from '../../core/errors.ts';
+import { SinkError, toError, UsageError } from '../../core/errors.ts';
 import type { Link } from './driver.ts';
 import { encodeArrays, encodeLines, type EncodedArrays, type EncodedLines, type PostgresRow } from './encode-rows.ts';
+import { sqlState } from './judge-trouble.ts';
 import { quoteTable } from './names.ts';
 import {
   columnsStatement,
@@ -113,6 +114,16 @@ async function requireUnique(link: Link, { oid }: Relation, rule: { readonly tar
     );
 }
 
+const CARDINALITY_VIOLATION = '21000';
+
+/** Of rows with one key the last is sent, by the texts of the keys. The table compares by type, and refuses to replace a row twice without telling which. */
+function explainUpsert(thrown: unknown, key: readonly string[]): Error {
+  const error = toError(thrown);
+  if (sqlState(error) === CARDINALITY_VIOLATION)
+    error.message += `; two rows of the partition have keys (${key.join(', ')}) that the table takes for equal though their texts differ, as "1" and "01" in a column of numbers: make the keys that "row" gives canonical`;
+  return error;
+}
+
 /** Inserts rows, or replaces those with the same key. */
 export function upsertWriter(table: string, key: readonly string[]): Writer {
   const target = quoteTable(table);
@@ -133,7 +144,9 @@ export function upsertWriter(table: string, key: readonly string[]): Writer {
           if (column === undefined) throw tableError(target, `it must have the columns ${columns.join(', ')}`, `"${name}" is missing`);
           return column;
         });
-        const { rowCount } = await link.query(upsertStatement(relation.name, typed, key), values);
+        const { rowCount } = await link.query(upsertStatement(relation.name, typed, key), values).catch((error: unknown) => {
+          throw explainUpsert(error, key);
+        });
         // With nothing but a key there is nothing to replace, so known rows are not counted.
         if (columns.length > key.length) requireCount(target, { expected: count, found: rowCount });
       };

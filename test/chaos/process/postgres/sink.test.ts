@@ -76,6 +76,24 @@ describe.skipIf(!hasPostgres())('postgresSink()', () => {
     });
   });
 
+  it.each([
+    ['char(5)', 'a', 'a '],
+    ['int', '1', '01'],
+  ])('says why it refuses keys that a column of the type %s takes for equal', async (type, one, other) => {
+    server.sql(`DROP TABLE IF EXISTS alike; CREATE TABLE alike (k ${type} PRIMARY KEY, n int)`);
+    await using sink = postgresSink({ connection: connectionOf(server), table: 'alike', key: ['k'], row: (k: string) => ({ k, n: 1 }) });
+    await sink.open(session(1, `alike-${type}`));
+    const rows = sink.prepare([one, other]);
+    await expect(sink.commit(key(`alike-${type}`, 100), rows, record(rows))).rejects.toMatchObject({
+      code: 'STREAM_SINK',
+      message: expect.stringMatching(
+        /cannot affect row a second time; two rows of the partition have keys \(k\) .* make the keys that "row" gives canonical$/,
+      ) as string,
+    });
+    expect(await commitAll(sink, `alike-${type}`, [[one], [other]])).toEqual(['committed', 'committed']);
+    expect(server.sql('SELECT count(*) FROM alike')).toEqual(['1']);
+  });
+
   it('takes rows that are nothing but a key', async () => {
     server.sql('CREATE TABLE seen (a int, b text, PRIMARY KEY (b, a))');
     await using sink = postgresSink({ connection: connectionOf(server), table: 'seen', key: ['a', 'b'], row: (a: number) => ({ a, b: 'x' }) });
