@@ -7,6 +7,12 @@ export interface ReadRecord {
   readonly value: string;
 }
 
+/** A client that stays connected. Readings must not overlap. */
+export interface CommittedReader {
+  read(...topics: readonly string[]): Promise<readonly ReadRecord[]>;
+  close(): Promise<void>;
+}
+
 /** One temporary Kafka broker on loopback, that ends with the process that started it. */
 export class KafkaBroker {
   private constructor();
@@ -24,5 +30,7 @@ export class KafkaBroker {
   kill(): Promise<void>;
   /** The committed records of topics, read by Kafka's own client. */
   read(...topics: readonly string[]): readonly ReadRecord[];
+  /** Kafka's own client, for many readings one after another. */
+  openReader(): CommittedReader;
   close(): Promise<void>;
 }

@@ -29,6 +29,14 @@ function isAlive(pid) {
   }
 }
 
+/** Behind the records of a reading. */
+const END = '\u0004';
+
+function recordOf(line) {
+  const [topic, partition, offset, key, ...value] = line.split('\t');
+  return { topic, partition: Number(partition), offset: Number(offset), key, value: value.join('\t') };
+}
+
 /** A broker that runs, or can be started again. */
 export class KafkaBroker {
   #guardian;
@@ -85,8 +93,7 @@ export class KafkaBroker {
 
   /** The committed records of topics, read by Kafka's own client. */
   read(...topics) {
-    const parameters = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error', '-cp', `${this.#jars}:${this.#jars}/*`];
-    const { status, stdout, stderr } = spawnSync('java', [...parameters, 'ReadCommitted', this.address, ...topics], {
+    const { status, stdout, stderr } = spawnSync('java', [...this.#checker(), ...topics], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
       timeout: CHECK_MS_MAX,
@@ -95,10 +102,41 @@ export class KafkaBroker {
     return stdout
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => {
-        const [topic, partition, offset, key, ...value] = line.split('\t');
-        return { topic, partition: Number(partition), offset: Number(offset), key, value: value.join('\t') };
-      });
+      .map(recordOf);
+  }
+
+  /** Kafka's own client, for many readings one after another: to start it for each would take longer than they do. */
+  openReader() {
+    const child = spawn('java', this.#checker(), { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return {
+      async read(...topics) {
+        child.stdin.write(`${topics.join('\t')}\n`);
+        const records = [];
+        for (;;) {
+          const { value, done } = await lines.next();
+          if (done) throw new Error('the checker ended');
+          if (value === END) return records;
+          records.push(recordOf(value));
+        }
+      },
+      async close() {
+        child.stdin.end();
+        if (child.exitCode === null) await once(child, 'exit');
+      },
+    };
+  }
+
+  #checker() {
+    return [
+      '-Xmx256m',
+      '-XX:TieredStopAtLevel=1',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+      '-cp',
+      `${this.#jars}:${this.#jars}/*`,
+      'ReadCommitted',
+      this.address,
+    ];
   }
 
   /** Ends it and removes it. */

@@ -1,4 +1,4 @@
-// Goal: the Kafka sink keeps the rules of every sink, through a death and a failure at each request. Method: the conformance suite against a real broker; each call of a client, and each answer, is a step of a process that
+// Goal: the Kafka sink keeps the rules of every sink, through a death and a failure at each request. Method: the conformance suite against a real broker; each call of a client that changes something, and each answer, is a step of a process that
 // can be ended there, whose connections then break. Kafka's own client reads the topic.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createNodeEnv } from '../../../../src/env/node-env.ts';
@@ -7,6 +7,7 @@ import { connectByKafkaJs, type Connect } from '../../../../src/sinks/kafka/driv
 import { resolveKafkaOptions } from '../../../../src/sinks/kafka/options.ts';
 import { OpenableKafkaSink } from '../../../../src/sinks/kafka/sink.ts';
 import { checkSinkConformance, type SimProcess } from '../../../../src/testing/index.ts';
+import type { CommittedReader } from '../../../support/kafka-broker.mjs';
 import { hasKafka, KafkaBroker, Topics } from '../../../support/kafka.ts';
 
 /** Clients whose calls are steps of the process. */
@@ -39,7 +40,7 @@ function connectFrom(process: SimProcess): Connect {
       async read(topic) {
         const reader = await cluster.read(topic);
         process.onDeath(() => void reader.close());
-        return { begin: () => reader.begin(), fetch: (from, bytesMax) => step('fetch', () => reader.fetch(from, bytesMax)), close: () => reader.close() };
+        return { begin: () => reader.begin(), fetch: (from, bytesMax) => reader.fetch(from, bytesMax), close: () => reader.close() };
       },
       close: () => cluster.close(),
     };
@@ -49,13 +50,16 @@ function connectFrom(process: SimProcess): Connect {
 describe.skipIf(!hasKafka())('the Kafka sink', () => {
   let broker: KafkaBroker;
   let topics: Topics;
+  let reader: CommittedReader;
   let places = 0;
   beforeAll(async () => {
     broker = await KafkaBroker.start();
     topics = new Topics(broker);
+    reader = broker.openReader();
   });
   afterAll(async () => {
     await topics.close();
+    await reader.close();
     await broker.close();
   });
 
@@ -67,7 +71,7 @@ describe.skipIf(!hasKafka())('the Kafka sink', () => {
         const resolved = resolveKafkaOptions<number>({ topic, markerTopic: `${topic}-markers`, brokers: [broker.address] });
         return {
           createSink: (process) => new OpenableKafkaSink(resolved, { env: createNodeEnv(), connect: connectFrom(process) }),
-          read: () => broker.read(topic).map(({ value }) => Number(value)),
+          read: async () => (await reader.read(topic)).map(({ value }) => Number(value)),
           bury: (sink) => Promise.race([sink.close(), new Promise<void>((resolve) => setTimeout(resolve, 50))]),
         };
       },
