@@ -139,6 +139,8 @@ describe.skipIf(!hasKafka())('a commit into Kafka', () => {
     const sink = await open(1, { reconnectTimeout: milliseconds(500) });
     await commitAll(sink, topic, [[1]]);
     await topics.remove(topic);
+    // The broker answers before it has removed it: until then a commit is taken.
+    await until(async () => !(await topics.list()).includes(topic), 'the end of the topic');
     await expect(commitAll(sink, topic, [[2]], 2)).rejects.toMatchObject({
       code: 'STREAM_SINK',
       exitCode: 1,
